@@ -1,0 +1,22 @@
+package deps
+import (
+ _ "github.com/docker/docker/client"
+ _ "github.com/docker/go-connections/nat"
+ _ "github.com/gruntwork-io/terratest/modules/retry"
+ _ "github.com/gruntwork-io/terratest/modules/http-helper"
+ _ "github.com/gruntwork-io/terratest/modules/test-structure"
+ _ "github.com/gruntwork-io/terratest/modules/logger"
+ _ "github.com/hashicorp/consul/api"
+ _ "github.com/hashicorp/go-hclog"
+ _ "github.com/jackc/pgx/v5/pgxpool"
+ _ "github.com/prometheus/client_golang/prometheus/promhttp"
+ _ "github.com/prometheus/common/expfmt"
+ _ "github.com/pulumi/pulumi-go-provider/infer"
+ _ "github.com/pulumi/pulumi-go-provider/integration"
+ _ "github.com/pulumi/pulumi/pkg/v3/codegen/go"
+ _ "github.com/pulumi/pulumi/sdk/v3/go/auto"
+ _ "github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+ _ "modernc.org/sqlite"
+ _ "pgregory.net/rapid"
+ _ "golang.org/x/sync/errgroup"
+)
