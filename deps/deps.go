@@ -18,5 +18,7 @@ import (
  _ "github.com/pulumi/pulumi/sdk/v3/go/pulumi"
  _ "modernc.org/sqlite"
  _ "pgregory.net/rapid"
+ _ "gonum.org/v1/plot/plotter"
+ _ "gonum.org/v1/plot/vg/vgsvg"
  _ "golang.org/x/sync/errgroup"
 )

@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# Drives the stack $STACK with Pulumi: up, preview, refresh, down, status, demo, clean. One at a time per checkout.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+action=${1:?usage: stack.sh up|preview|refresh|down|status|demo|clean}
+stack=${STACK:-dev}
+eval "$(infra/tools/env.sh .viot/bin)"
+export PULUMI_STACK="$stack"
+
+say() { printf '%s\n' "$*"; }
+fail() { printf 'viot: %s\n' "$*" >&2; exit 1; }
+
+# alone lets one changing command run at a time; a second one is told at once instead of meeting Pulumi's lock.
+alone() {
+	mkdir -p .viot
+	exec 9>".viot/lock"
+	flock -n 9 || fail "another make up, down or refresh is at work in this folder; wait for it to end, then run this again"
+}
+
+local_backend() { case "${PULUMI_BACKEND_URL:-}" in file://*) true ;; *) false ;; esac; }
+
+stack_exists() { pulumi stack select "$stack" >/dev/null 2>&1; }
+
+# unlock clears what a killed run left in the local state: its lock (nobody else can hold it: see alone) and
+# creations it had begun, whose objects the provider finds again by name.
+unlock() {
+	local_backend || return 0
+	local locks=.viot/state/.pulumi/locks/organization/viot/$stack
+	if [ -n "$(ls -A "$locks" 2>/dev/null)" ]; then
+		say "an earlier run was interrupted: taking over from it"
+		pulumi cancel --yes "$stack" >/dev/null 2>&1 || true
+		rm -rf "$locks"
+	fi
+	if grep -q '"pending_operations": \[$' ".viot/state/.pulumi/stacks/viot/$stack.json" 2>/dev/null; then
+		pulumi refresh --clear-pending-creates --yes --skip-preview --suppress-outputs >.viot/refresh.log 2>&1 ||
+			fail "cannot clear what an interrupted run left half-made: $(tail -n 3 .viot/refresh.log)"
+	fi
+}
+
+# changes prints what the last update did, such as "create: 3 update: 1"; nothing when all stayed the same.
+changes() {
+	pulumi stack history --json --page-size 1 | tr -d '", \t' |
+		sed -n '/^resourceChanges:{/,/^}/p' | grep -E '^(create|update|delete|replace|create-replacement|delete-replaced):' | tr '\n' ' ' || true
+}
+
+up() {
+	alone
+	if ! stack_exists; then
+		pulumi stack init "$stack" >/dev/null
+		say "made the stack $stack; its state is kept in ${PULUMI_BACKEND_URL:-your Pulumi backend}"
+	fi
+	unlock
+	pulumi up --yes --skip-preview --refresh --suppress-outputs || fail "the stack is not as declared: the message above says why. What was made is recorded; mend the cause and run make up again, or make down to remove it all"
+	local changed
+	changed=$(changes)
+	say
+	if [ -z "$changed" ]; then say "Nothing to change: stack $stack is as declared."; else say "Stack $stack is up ($changed)."; fi
+	status
+}
+
+status() {
+	stack_exists || fail "there is no stack $stack here; make up makes it"
+	local outputs
+	outputs=$(pulumi stack output --json)
+	local orchestrator
+	printf '%s\n' "$outputs" | sed -n 's/^ *"\([a-zA-Z]*\)": "\(.*\)",\{0,1\}$/\1: \2/p'
+	orchestrator=$(printf '%s\n' "$outputs" | sed -n 's/^ *"orchestratorUrl": "\(.*\)",\{0,1\}$/\1/p')
+	[ -n "$orchestrator" ] || fail "stack $stack is not up; run make up"
+	viot status -url "$orchestrator"
+}
+
+down() {
+	alone
+	viot inventory -stack "$stack" >.viot/before || exit 1
+	if stack_exists; then
+		unlock
+		pulumi destroy --yes --skip-preview --suppress-outputs ||
+			say "Pulumi could not remove everything; what is left is removed by its label now."
+	fi
+	viot sweep -stack "$stack"
+	if stack_exists; then
+		if grep -q '^config:' "Pulumi.$stack.yaml" 2>/dev/null; then
+			pulumi stack rm --force --yes --preserve-config "$stack" >/dev/null 2>&1
+			say "kept your settings: Pulumi.$stack.yaml"
+		else
+			pulumi stack rm --force --yes "$stack" >/dev/null 2>&1
+		fi
+	fi
+	say
+	say "removed:"
+	if [ -s .viot/before ]; then sed 's/^/  /' .viot/before; else say "  nothing was there"; fi
+	viot inventory -stack "$stack" >.viot/after
+	if [ -s .viot/after ]; then
+		sed 's/^/  /' .viot/after
+		fail "the above are still there; make down again, or remove them by hand"
+	fi
+	rm -f .viot/before .viot/after
+	say "checked: no container, network, volume, image, registration or state of stack $stack remains."
+	say "kept for the next make up: tools in .viot, images viot-base, viot-consul, viot-haproxy, viot-postgres (make clean removes them)."
+}
+
+case "$action" in
+up) up ;;
+preview) stack_exists || pulumi stack init "$stack" >/dev/null; pulumi preview --diff ;;
+refresh) alone; unlock; pulumi refresh --yes --skip-preview ;;
+down) down ;;
+status) status ;;
+demo) stack_exists || fail "there is no stack $stack here; run make up first"; exec go run ./test/demo -mca "$(pulumi stack output mcaUrl)" -orchestrator "$(pulumi stack output orchestratorUrl)" -plot build/demo.svg ;;
+clean)
+	alone
+	[ -z "$(viot inventory -any)" ] || { viot inventory -any; fail "the above belong to stacks that are up; run make down for each first"; }
+	viot sweep -cache
+	rm -rf .viot/bin .viot/cache .viot/home .viot/state .viot/passphrase build
+	;;
+*) fail "unknown action $action" ;;
+esac

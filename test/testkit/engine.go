@@ -1,0 +1,217 @@
+package testkit
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/docker/docker/client"
+
+	"github.com/viot-project/viot/infra/docker"
+	"github.com/viot-project/viot/infra/spec"
+)
+
+// engine opens the Docker Engine and closes it with the test.
+func engine(t testing.TB) *docker.Client {
+	t.Helper()
+	c, err := docker.Open(context.Background(), "")
+	if err != nil {
+		t.Fatalf("these tests need Docker: %v", err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// Inventory lists what is on the engine, one "kind name" each: every container, network and volume, labelled or
+// not, and every image tag but those of viot's caches of third-party software.
+func Inventory(t testing.TB) []string {
+	t.Helper()
+	c, ctx := engine(t), context.Background()
+	var all []string
+	add := func(kind, name string) { all = append(all, kind+" "+name) }
+	containers, err := c.ListContainers(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range containers {
+		add("container", v.Name)
+	}
+	networks, err := c.ListNetworks(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range networks {
+		add("network", v.Name)
+	}
+	volumes, err := c.ListVolumes(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range volumes {
+		add("volume", v.Name)
+	}
+	images, err := c.ListImages(ctx, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range images {
+		for _, tag := range v.Tags {
+			if name, _, _ := strings.Cut(tag, ":"); !slices.Contains([]string{"viot-base", "viot-consul", "viot-haproxy", "viot-postgres"}, name) {
+				add("image", tag)
+			}
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// Compare tells how two inventories differ, a line each; empty when they are the same.
+func Compare(before, after []string) string {
+	var diff strings.Builder
+	for _, v := range before {
+		if !slices.Contains(after, v) {
+			fmt.Fprintln(&diff, "gone:", v)
+		}
+	}
+	for _, v := range after {
+		if !slices.Contains(before, v) {
+			fmt.Fprintln(&diff, "new: ", v)
+		}
+	}
+	return diff.String()
+}
+
+// Sweep removes by force everything that carries the stack's label and returns what that was.
+func Sweep(t testing.TB, stack string) []string {
+	t.Helper()
+	c, ctx := engine(t), context.Background()
+	label := map[string]string{spec.LabelStack: stack}
+	var removed []string
+	try := func(what string, err error) {
+		removed = append(removed, what)
+		if err != nil {
+			t.Errorf("clean up %s: %v", what, err)
+		}
+	}
+	containers, err := c.ListContainers(ctx, label)
+	if err != nil {
+		t.Error(err)
+	}
+	for _, v := range containers {
+		try("container "+v.Name, c.RemoveContainer(ctx, v.ID))
+	}
+	networks, err := c.ListNetworks(ctx, label)
+	if err != nil {
+		t.Error(err)
+	}
+	for _, v := range networks {
+		try("network "+v.Name, c.RemoveNetwork(ctx, v.ID))
+	}
+	volumes, err := c.ListVolumes(ctx, label)
+	if err != nil {
+		t.Error(err)
+	}
+	for _, v := range volumes {
+		try("volume "+v.Name, c.RemoveVolume(ctx, v.Name))
+	}
+	images, err := c.ListImages(ctx, "viot-"+stack+"/*")
+	if err != nil {
+		t.Error(err)
+	}
+	for _, v := range images {
+		for _, tag := range v.Tags {
+			if strings.HasPrefix(tag, "viot-"+stack+"/") {
+				try("image "+tag, c.RemoveImage(ctx, tag))
+			}
+		}
+	}
+	return removed
+}
+
+// Instances are the names of a pool's running instances, sorted.
+func Instances(t testing.TB, stack, pool string) []string {
+	t.Helper()
+	var names []string
+	for _, c := range instances(t, stack, pool) {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
+func instances(t testing.TB, stack, pool string) []docker.Container {
+	t.Helper()
+	all, err := engine(t).ListContainers(context.Background(),
+		map[string]string{spec.LabelStack: stack, spec.LabelRole: spec.RoleInstance, spec.LabelPool: pool})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(all, func(c docker.Container) bool { return c.State != docker.Running })
+}
+
+// Crash ends the main process of every container of a role as a crash would, so that restart policies apply:
+// unlike docker kill, which counts as a wish of the operator.
+func Crash(t testing.TB, role, stack string) {
+	t.Helper()
+	all, err := engine(t).ListContainers(context.Background(), map[string]string{spec.LabelStack: stack, spec.LabelRole: role})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) == 0 {
+		t.Fatalf("stack %s has no container of role %s to crash", stack, role)
+	}
+	for _, c := range all {
+		CrashContainer(t, c.Name)
+	}
+}
+
+// CrashContainer kills the main process of one container from outside the engine.
+func CrashContainer(t testing.TB, name string) {
+	t.Helper()
+	api, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer api.Close()
+	c, err := api.ContainerInspect(context.Background(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !c.State.Running {
+		return // dead already
+	}
+	if err := syscall.Kill(c.State.Pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+		t.Fatalf("crash %s: kill process %d: %v (run the tests as root)", name, c.State.Pid, err)
+	}
+}
+
+// DeriveImage builds an image that differs from the one a pool runs, as the next version would, and returns its
+// reference. It belongs to the stack, so Sweep finds it.
+func DeriveImage(t testing.TB, stack, pool string) string {
+	t.Helper()
+	running := instances(t, stack, pool)
+	if len(running) == 0 {
+		t.Fatalf("pool %s has no running instance to derive an image from", pool)
+	}
+	dockerfile := fmt.Sprintf("FROM %s\nENV VIOT_BUILD=%s\n", running[0].Image, randomHex(4))
+	var tarball bytes.Buffer
+	w := tar.NewWriter(&tarball)
+	err := w.WriteHeader(&tar.Header{Name: "Dockerfile", Mode: 0o644, Size: int64(len(dockerfile))})
+	if err == nil {
+		_, err = io.WriteString(w, dockerfile)
+	}
+	if err = errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	tag := "viot-" + stack + "/next:" + randomHex(4)
+	if _, err := engine(t).BuildImage(context.Background(), docker.BuildSpec{Context: &tarball, Tags: []string{tag}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	return tag
+}

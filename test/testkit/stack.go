@@ -1,0 +1,218 @@
+// Package testkit stands up stacks of their own for tests and benchmarks, and looks at the Docker Engine and at
+// the orchestrator as an outsider would.
+package testkit
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
+
+	"github.com/viot-project/viot/infra/spec"
+)
+
+// Root is the repository's root folder, found upwards from the working directory.
+func Root() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("find the repository: %w", err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "Pulumi.yaml")); err == nil {
+			return dir, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", fmt.Errorf("find the repository: no Pulumi.yaml above the working directory")
+		}
+		dir = parent
+	}
+}
+
+// Stack is one stack of the project with a state, a name and ports of its own.
+type Stack struct {
+	Name         string
+	MCA          string // base URL of the Mca
+	Consul       string // base URL of Consul's API
+	Orchestrator string // base URL of the orchestrator's API
+	Log          io.Writer
+
+	pulumi auto.Stack
+	dir    string
+}
+
+// NewStack prepares a stack with a random name and free ports; nothing runs yet. It is destroyed, by force if need
+// be, when the test ends. Pulumi must be on PATH and the provider built: make tools.
+func NewStack(t testing.TB, settings map[string]string) *Stack {
+	t.Helper()
+	root, err := Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(root, ".viot/bin/pulumi-resource-viot")); err != nil {
+		t.Fatal("the provider is not built: run make tools first, or run this test by make e2e")
+	}
+	dir := t.TempDir()
+	s := &Stack{Name: "t" + randomHex(4), Log: testWriter{t}, dir: dir}
+	ports := freePorts(t, 3)
+	config := auto.ConfigMap{
+		"viot:port":             {Value: ports[0]},
+		"viot:consulPort":       {Value: ports[1]},
+		"viot:orchestratorPort": {Value: ports[2]},
+	}
+	for key, value := range settings {
+		config["viot:"+key] = auto.ConfigValue{Value: value}
+	}
+	ctx := context.Background()
+	s.pulumi, err = auto.UpsertStackLocalSource(ctx, s.Name, root, auto.EnvVars(map[string]string{
+		"PULUMI_BACKEND_URL":                       "file://" + dir,
+		"PULUMI_HOME":                              filepath.Join(dir, "home"),
+		"PULUMI_CONFIG_PASSPHRASE":                 randomHex(16),
+		"PULUMI_CONFIG_PASSPHRASE_FILE":            "",
+		"PULUMI_SKIP_UPDATE_CHECK":                 "true",
+		"PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK": "true",
+	}))
+	if err != nil {
+		t.Fatalf("make stack %s: %v", s.Name, err)
+	}
+	t.Cleanup(func() {
+		os.Remove(filepath.Join(root, "Pulumi."+s.Name+".yaml"))
+		if left := Sweep(t, s.Name); len(left) > 0 && !t.Failed() {
+			t.Errorf("stack %s left on the engine: %s", s.Name, strings.Join(left, ", "))
+		}
+	})
+	if err := s.Set(ctx, config); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// Set changes settings; keys are full, such as viot:max. They take effect with the next Up.
+func (s *Stack) Set(ctx context.Context, config auto.ConfigMap) error {
+	if err := s.pulumi.SetAllConfig(ctx, config); err != nil {
+		return fmt.Errorf("configure stack %s: %w", s.Name, err)
+	}
+	return nil
+}
+
+// Up runs pulumi up and reads the outputs. changed counts the resources that did not stay the same.
+func (s *Stack) Up(ctx context.Context) (changed int, err error) {
+	result, err := s.pulumi.Up(ctx, optup.ProgressStreams(s.Log), optup.SuppressProgress(), optup.Refresh())
+	if err != nil {
+		return 0, fmt.Errorf("bring stack %s up: %w", s.Name, err)
+	}
+	s.MCA, _ = result.Outputs["mcaUrl"].Value.(string)
+	s.Consul, _ = result.Outputs["consulUrl"].Value.(string)
+	s.Orchestrator, _ = result.Outputs["orchestratorUrl"].Value.(string)
+	for kind, n := range *result.Summary.ResourceChanges {
+		if kind != "same" {
+			changed += n
+		}
+	}
+	return changed, nil
+}
+
+// Destroy runs pulumi destroy.
+func (s *Stack) Destroy(ctx context.Context) error {
+	if _, err := s.pulumi.Destroy(ctx, optdestroy.ProgressStreams(s.Log), optdestroy.SuppressProgress()); err != nil {
+		return fmt.Errorf("destroy stack %s: %w", s.Name, err)
+	}
+	return nil
+}
+
+// Address is the host:port of the Mca.
+func (s *Stack) Address() string { return strings.TrimPrefix(s.MCA, "http://") }
+
+// Pool asks the orchestrator for the status of a pool.
+func (s *Stack) Pool(ctx context.Context, pool string) (spec.Status, error) {
+	var answer struct {
+		Status spec.Status `json:"status"`
+	}
+	err := getJSON(ctx, s.Orchestrator+"/v1/pools/"+pool, &answer)
+	return answer.Status, err
+}
+
+// WaitPool polls the pool's status until ok says so or ctx ends; the error tells the last status seen.
+func (s *Stack) WaitPool(ctx context.Context, pool string, ok func(spec.Status) bool) (spec.Status, error) {
+	for {
+		status, err := s.Pool(ctx, pool)
+		if err == nil && ok(status) {
+			return status, nil
+		}
+		select {
+		case <-ctx.Done():
+			return status, fmt.Errorf("wait for pool %s: %w; last seen %+v (%v)", pool, ctx.Err(), status, err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func getJSON(ctx context.Context, url string, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return fmt.Errorf("get %s: %w", url, err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("get %s: %w", url, err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 16<<20))
+	if err != nil {
+		return fmt.Errorf("get %s: %w", url, err)
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("get %s: %s: %s", url, response.Status, body)
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return fmt.Errorf("get %s: %w", url, err)
+	}
+	return nil
+}
+
+func randomHex(n int) string {
+	raw := make([]byte, n)
+	rand.Read(raw)
+	return hex.EncodeToString(raw)
+}
+
+// freePorts returns n TCP ports of the loopback address that are free now.
+func freePorts(t testing.TB, n int) []string {
+	t.Helper()
+	var ports []string
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatalf("find a free port: %v", err)
+		}
+		defer l.Close() // all are held until all are found
+		ports = append(ports, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+	}
+	return ports
+}
+
+// testWriter passes what Pulumi prints to the test's log.
+type testWriter struct{ t testing.TB }
+
+func (w testWriter) Write(p []byte) (int, error) {
+	if text := strings.TrimSpace(string(p)); text != "" {
+		w.t.Log(text)
+	}
+	return len(p), nil
+}
