@@ -1,0 +1,95 @@
+package decide
+
+import (
+	"time"
+
+	"github.com/viot-project/viot/infra/spec"
+	"github.com/viot-project/viot/orchestrator/fleet"
+)
+
+// Memory is what one round must remember for the next, one for each pool. The zero Memory knows nothing. Decide
+// takes a Memory over and returns another: the one passed in must not be used again.
+type Memory struct {
+	begun      bool
+	desired    int    // size last decided on
+	cause      string // why
+	next       int    // number of the next instance to start
+	source     string // what arrivals are counted from
+	arrivals   rate
+	service    serviceTime
+	needs      window // of the scale-in window
+	queue      queue
+	boots      boots
+	blindSince time.Time // since when figures are missing; zero when they are not
+	hold       string    // reason for not acting that was last told
+}
+
+// Recall is the memory of an orchestrator that takes over: what its predecessor last reported about the pool and
+// decided, newest last. Both may be zero.
+func Recall(s spec.Status, decisions []fleet.Decision) Memory {
+	m := Memory{desired: s.Desired, cause: s.Cause, next: s.Next}
+	if len(decisions) > 0 {
+		m.service.seconds = decisions[len(decisions)-1].Inputs.ServiceTimeSeconds
+	}
+	return m
+}
+
+// queue notices requests that wait and do not get fewer, which says that the pool is too small whatever the
+// reckoning says.
+type queue struct {
+	since time.Time // of the length below; zero while nothing waits
+	n     int
+}
+
+const queuePatience = time.Second
+
+// stuck takes the present length in and says whether the queue has not shrunk for queuePatience, or, when it is
+// not patient, has just come into being. It says so once for each such period.
+func (q *queue) stuck(n int, patient bool, now time.Time) bool {
+	switch {
+	case n == 0:
+		*q = queue{}
+		return false
+	case q.since.IsZero():
+		*q = queue{now, n}
+		return !patient
+	case now.Sub(q.since) < queuePatience:
+		return false
+	}
+	grew := n >= q.n
+	*q = queue{now, n}
+	return grew
+}
+
+// boots counts instances that did not get ready, or died as soon as they were, and how long to wait before the next
+// is tried.
+type boots struct {
+	template string // the failures are of this template
+	failed   int    // in a row
+	at       time.Time
+	reason   string
+}
+
+const (
+	bootSteady  = 10 * time.Second // ready for that long, an instance proves that its template works
+	bootEarly   = 3 * time.Second  // one that dies within that time of its start never worked
+	bootBackoff = time.Second      // before the third try in a row; doubles with each further one
+	bootLongest = time.Minute
+	bootHalt    = 3 // failures in a row after which a roll-out counts as halted
+)
+
+func (b *boots) fail(template, reason string, now time.Time) {
+	if b.template != template {
+		*b = boots{template: template}
+	}
+	b.failed++
+	b.at, b.reason = now, reason
+}
+
+// retryAt is the time before which no instance is to be started; zero when one may be at any time.
+func (b *boots) retryAt(template string) time.Time {
+	if b.template != template || b.failed < 2 {
+		return time.Time{}
+	}
+	return b.at.Add(min(bootBackoff<<min(b.failed-2, 10), bootLongest))
+}

@@ -1,0 +1,260 @@
+package decide
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/viot-project/viot/infra/spec"
+	"github.com/viot-project/viot/orchestrator/fleet"
+)
+
+const (
+	// frozenAfter is how long an instance must have failed its check before it is replaced.
+	frozenAfter = 5 * time.Second
+	// trialAfter is how long most instances must have failed their checks together before one more is started, to
+	// see whether it is them or what they share.
+	trialAfter = 15 * time.Second
+)
+
+// reconcile plans the operations that bring the instances to the size decided on.
+func (r *round) reconcile() {
+	r.resume()
+	r.bury()
+	r.condemn()
+	r.start()
+	r.drain()
+}
+
+func (r *round) decide(kind fleet.Kind, cause string, ops ...fleet.Op) {
+	r.plan.Decisions = append(r.plan.Decisions, fleet.Decision{At: r.now, Kind: kind, Cause: cause, Ops: ops})
+}
+
+// resume takes up what an orchestrator that is gone had begun.
+func (r *round) resume() {
+	for _, i := range r.Instances {
+		switch {
+		case i.Op != "":
+		case i.State == fleet.Draining:
+			r.decide(fleet.Resume, i.Name+" was being drained", fleet.Op{Kind: fleet.Drain, Instance: i.Name})
+		case i.State == fleet.Stray:
+			r.decide(fleet.Resume, i.Name+" runs unregistered", fleet.Op{Kind: fleet.Adopt, Instance: i.Name})
+		}
+	}
+}
+
+// bury removes what is left of dead instances.
+func (r *round) bury() {
+	for _, i := range r.Instances {
+		if i.State != fleet.Dead || i.Op != "" {
+			continue
+		}
+		cause := i.Name + " died: " + i.Detail
+		if !i.StartedAt.IsZero() && r.now.Sub(i.StartedAt) < bootEarly {
+			r.m.boots.fail(i.Template, cause, r.now)
+		}
+		r.lost++
+		r.decide(fleet.Replace, cause, fleet.Op{Kind: fleet.Remove, Instance: i.Name})
+	}
+}
+
+// condemn drains instances that have failed their check for too long. When most fail at once the fault is likely in
+// what they share, or they are overloaded, and removing them would make it worse: they stay until an instance has
+// become ready since.
+func (r *round) condemn() {
+	var frozen []fleet.Instance
+	var readySince time.Time // when the newest of the ready became so
+	for _, i := range r.Instances {
+		switch {
+		case i.Op != "":
+		case i.State == fleet.Unready && r.now.Sub(i.Since) >= frozenAfter:
+			frozen = append(frozen, i)
+		case i.State == fleet.Ready && i.Since.After(readySince):
+			readySince = i.Since
+		}
+	}
+	if len(frozen) == 0 {
+		return
+	}
+	most := 2*r.count.Unready > r.count.Unready+r.count.Ready
+	kept, trial := 0, true
+	for _, i := range frozen {
+		if most && !readySince.After(i.Since) {
+			kept++
+			trial = trial && r.now.Sub(i.Since) >= trialAfter
+			continue
+		}
+		r.lost++
+		r.take(i.Name)
+		r.decide(fleet.Replace, fmt.Sprintf("%s has failed its check for %s", i.Name, frozenAfter),
+			fleet.Op{Kind: fleet.Drain, Instance: i.Name})
+	}
+	if kept == 0 {
+		return
+	}
+	r.problems = append(r.problems, fmt.Sprintf(
+		"%d of %d instances fail their check together and are kept, for the cause is likely something they share",
+		kept, r.count.Unready+r.count.Ready))
+	r.holds = append(r.holds, "most instances fail their check together")
+	if trial && r.count.Live <= r.m.desired && r.mayStart() {
+		r.decide(fleet.Heal, "most instances have failed their check for "+trialAfter.String()+": one more is tried", r.startOps(1)...)
+	}
+}
+
+// take marks an instance as leaving, so that the rest of the round counts without it.
+func (r *round) take(name string) {
+	r.Instances = slices.Clone(r.Instances) // the snapshot is the caller's
+	i := slices.IndexFunc(r.Instances, func(i fleet.Instance) bool { return i.Name == name })
+	r.Instances[i].Op, r.Instances[i].State = fleet.Drain, fleet.Draining
+	r.count = fleet.CountOf(r.Instances, r.Template)
+}
+
+// outdated counts the live instances of another template than the current one.
+func (r *round) outdated() (n int, template string) {
+	for _, i := range r.Instances {
+		if i.Live() && i.State != fleet.Booting && i.Template != r.Template {
+			n, template = n+1, i.Template
+		}
+	}
+	return n, template
+}
+
+// mayStart says whether another instance may be started now, as far as earlier boots tell.
+func (r *round) mayStart() bool { return !r.now.Before(r.m.boots.retryAt(r.Template)) }
+
+// start orders what is missing: for the lost, for the size, and one more than the size while a template is rolled out.
+func (r *round) start() {
+	missing := r.m.desired - r.count.Live
+	outdated, old := r.outdated()
+	if b := r.m.boots; b.template == r.Template && b.failed > 0 {
+		if b.failed >= 2 || missing > 0 {
+			r.problems = append(r.problems, fmt.Sprintf("%d %s in a row did not come up: %s", b.failed, plural(b.failed, "instance"), b.reason))
+		}
+		if outdated > 0 && b.failed >= bootHalt {
+			r.problems = append(r.problems, fmt.Sprintf("roll-out of template %s halted, %d %s of template %s left in service: repair the template and run pulumi up",
+				r.Template, outdated, plural(outdated, "instance"), old))
+			r.holds = append(r.holds, "roll-out of template "+r.Template+" halted")
+		}
+		switch {
+		case !r.mayStart():
+			if missing > 0 {
+				r.holds = append(r.holds, "instances do not come up: the next is tried later")
+			}
+			return
+		case r.count.Booting > 0 && b.failed >= 2:
+			return // one at a time until one works
+		case b.failed >= 2:
+			missing = min(missing, 1)
+		}
+	}
+	if missing > 0 {
+		if n := min(missing, r.lost); n > 0 {
+			r.replace(n)
+			missing -= n
+		}
+		switch {
+		case missing <= 0:
+		case r.kind == fleet.ScaleOut:
+			r.decide(fleet.ScaleOut, r.m.cause, r.startOps(missing)...)
+		default:
+			r.decide(fleet.Heal, fmt.Sprintf("%d of %d instances are there", r.count.Live, r.m.desired), r.startOps(missing)...)
+		}
+		return
+	}
+	if outdated > 0 && r.count.Live == r.m.desired && r.count.Booting == 0 {
+		r.decide(fleet.Roll, fmt.Sprintf("template %s replaces %s, %d to go", r.Template, old, outdated), r.startOps(1)...)
+	}
+}
+
+// replace starts n instances in place of lost ones, as part of the decision that found the first of these lost.
+func (r *round) replace(n int) {
+	for d := range r.plan.Decisions {
+		if n > 0 && r.plan.Decisions[d].Kind == fleet.Replace {
+			r.plan.Decisions[d].Ops = append(r.plan.Decisions[d].Ops, r.startOps(1)...)
+			n--
+		}
+	}
+}
+
+// startOps takes the next n numbers.
+func (r *round) startOps(n int) []fleet.Op {
+	ops := make([]fleet.Op, 0, max(n, 0))
+	for range n {
+		ops = append(ops, fleet.Op{Kind: fleet.Start, Instance: spec.InstanceName(r.Pool.Stack, r.Pool.Name, r.m.next)})
+		r.m.next++
+		r.count.Live++
+		r.count.Booting++
+	}
+	return ops
+}
+
+// drain takes out what is too much. Ready instances go only while as many as decided on stay ready: what is still
+// booting does not serve yet.
+func (r *round) drain() {
+	excess := r.count.Live - r.m.desired
+	spare := r.count.Ready - r.m.desired
+	outdated, old := r.outdated()
+	var scaleIn, roll []fleet.Op
+	for _, v := range victims(r.Instances, r.Template) {
+		if excess <= 0 {
+			break
+		}
+		switch {
+		case v.State == fleet.Ready && spare <= 0:
+			continue
+		case v.State == fleet.Ready:
+			spare--
+		case r.count.Ready < r.m.desired:
+			continue // unready, but there is nothing better yet
+		}
+		excess--
+		op := fleet.Op{Kind: fleet.Drain, Instance: v.Name}
+		if r.kind != fleet.ScaleIn && v.Template != r.Template {
+			roll = append(roll, op)
+		} else {
+			scaleIn = append(scaleIn, op)
+		}
+	}
+	if len(roll) > 0 {
+		r.decide(fleet.Roll, fmt.Sprintf("template %s replaces %s, %d to go", r.Template, old, outdated-len(roll)), roll...)
+	}
+	if len(scaleIn) > 0 {
+		cause := r.m.cause
+		if r.kind != fleet.ScaleIn {
+			cause = fmt.Sprintf("%d instances for a size of %d", r.count.Live, r.m.desired)
+		}
+		r.decide(fleet.ScaleIn, cause, scaleIn...)
+	}
+}
+
+// report completes the plan: what is in the way, and the inputs of every decision.
+func (r *round) report() {
+	hold := strings.Join(r.holds, "; ")
+	if hold != r.m.hold {
+		r.m.hold = hold
+		if hold != "" {
+			r.decide(fleet.Hold, hold)
+		}
+	}
+	if r.Refused != "" {
+		r.problems = append(r.problems, r.Refused)
+	}
+	for _, i := range r.Instances {
+		if i.Op != "" && i.State != fleet.Dead && i.Detail != "" {
+			r.problems = append(r.problems, i.Name+": "+i.Detail)
+		}
+	}
+	for d := range r.plan.Decisions {
+		r.plan.Decisions[d].Inputs = r.inputs
+	}
+	r.plan.Desired, r.plan.Cause, r.plan.Inputs = r.m.desired, r.m.cause, r.inputs
+	r.plan.Problem = strings.Join(r.problems, "; ")
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return noun
+	}
+	return noun + "s"
+}

@@ -1,0 +1,34 @@
+package decide
+
+import "time"
+
+// window remembers the largest of the values it was given within a time. Its values fall from oldest to newest: one
+// that a later value reaches can never be the largest again and is forgotten.
+type window struct{ values []timed }
+
+type timed struct {
+	at time.Time
+	n  int
+}
+
+// add takes n in, as of at, and forgets what is older than keep.
+func (w *window) add(at time.Time, n int, keep time.Duration) {
+	v := w.values
+	for len(v) > 0 && v[len(v)-1].n <= n {
+		v = v[:len(v)-1]
+	}
+	v = append(v, timed{at, n})
+	expired := 0
+	for at.Sub(v[expired].at) >= keep { // ends at the newest: keep is positive
+		expired++
+	}
+	w.values = append(v[:0], v[expired:]...)
+}
+
+// peak is the largest value; 0 when none was given.
+func (w *window) peak() int {
+	if len(w.values) == 0 {
+		return 0
+	}
+	return w.values[0].n
+}

@@ -1,0 +1,107 @@
+package fleet
+
+import (
+	"strings"
+	"time"
+)
+
+// OpKind is what an operation does to an instance.
+type OpKind string
+
+// The operations. Each is idempotent: begun again after any interruption it ends in the same place.
+const (
+	Start  OpKind = "start"  // create it, wait until it is ready, register it
+	Adopt  OpKind = "adopt"  // it runs unregistered: wait until it is ready, register it
+	Drain  OpKind = "drain"  // deregister it, wait until no request is left, stop it, remove it
+	Remove OpKind = "remove" // it is dead: deregister it and remove what is left
+)
+
+// Op is one operation on one instance.
+type Op struct {
+	Kind     OpKind `json:"kind"`
+	Instance string `json:"instance"`
+}
+
+// OpState is an operation that was begun.
+type OpState struct {
+	Op
+	Template string // Hash of the template a Start uses
+	Note     string // what it is waiting for, in words; empty when it is not held up
+	Ended    bool
+	Failed   bool // only when Ended
+}
+
+// Ended is how an operation ended. An operation that was interrupted is not reported: it is begun again.
+type Ended struct {
+	Op
+	Template string // Hash of the template a Start or Adopt used
+	Err      error  // nil when it did what it should
+}
+
+// Kind is what a decision is about.
+type Kind string
+
+// The kinds of decision.
+const (
+	ScaleOut Kind = "scale-out" // more are needed
+	ScaleIn  Kind = "scale-in"  // fewer have been enough for long enough
+	Heal     Kind = "heal"      // fewer are there than were decided on
+	Replace  Kind = "replace"   // an instance died or froze
+	Roll     Kind = "roll"      // an instance is of an old template
+	Resume   Kind = "resume"    // something begun by an orchestrator that is gone is brought to its end
+	Hold     Kind = "hold"      // something keeps the pool from being changed; no operations
+)
+
+// Decision is one thing that was decided about a pool, with its one cause and all that was known.
+type Decision struct {
+	Number int       `json:"number"` // counts the decisions of a pool, from 1
+	At     time.Time `json:"at"`
+	Kind   Kind      `json:"kind"`
+	Cause  string    `json:"cause"` // in words an operator can act on
+	Ops    []Op      `json:"ops,omitempty"`
+	Inputs Inputs    `json:"inputs"`
+}
+
+// Inputs is what the size of a pool was decided from.
+type Inputs struct {
+	ArrivalsPerSecond  float64  `json:"arrivalsPerSecond"`
+	ServiceTimeSeconds float64  `json:"serviceTimeSeconds"` // CPU time per request; 0 when not known yet
+	Demand             float64  `json:"demandErlang"`       // their product: cores kept busy
+	Queued             int      `json:"queued"`
+	Ready              int      `json:"ready"`
+	Booting            int      `json:"booting"`
+	Unready            int      `json:"unready"`
+	Draining           int      `json:"draining"`
+	Need               int      `json:"need"` // instances the demand asks for now, before clamps
+	Peak               int      `json:"peak"` // largest need within the scale-in window
+	Before             int      `json:"before"`
+	After              int      `json:"after"` // size decided on
+	Clamps             []string `json:"clamps,omitempty"`
+}
+
+// Plan is what one round decided about a pool. The zero Plan does nothing.
+type Plan struct {
+	Desired   int        // size decided on
+	Decisions []Decision // in the order their operations are to be begun; Number is not set
+	Cause     string     // why the size is what it is
+	Problem   string     // what keeps the pool from being as declared; empty when nothing does
+	Inputs    Inputs
+}
+
+// Ops returns the operations of all decisions, in order.
+func (p Plan) Ops() []Op {
+	var ops []Op
+	for _, d := range p.Decisions {
+		ops = append(ops, d.Ops...)
+	}
+	return ops
+}
+
+// String is the plan's operations as text, one on a line.
+func (p Plan) String() string {
+	var b strings.Builder
+	for _, op := range p.Ops() {
+		b.WriteString(string(op.Kind) + " " + op.Instance + "\n")
+	}
+	return b.String()
+}
