@@ -88,6 +88,7 @@ func checkRules(t *rapid.T, s fleet.Snapshot, p fleet.Plan, highest *int) {
 		byName[i.Name] = i
 		*highest = max(*highest, i.Number)
 	}
+	used := *highest
 	count := fleet.CountOf(s.Instances, s.Template)
 	live, ready, seen := count.Live, count.Ready, map[string]bool{}
 	for _, d := range p.Decisions {
@@ -106,10 +107,10 @@ func checkRules(t *rapid.T, s fleet.Snapshot, p fleet.Plan, highest *int) {
 			switch op.Kind {
 			case fleet.Start:
 				number, ok := spec.InstanceNumber("t", "cse", op.Instance)
-				if !ok || number <= *highest || exists {
+				if !ok || number <= used || exists {
 					t.Fatalf("start %s: the number was used", op.Instance)
 				}
-				*highest = number
+				*highest = max(*highest, number)
 				live++
 			case fleet.Adopt:
 				if i.State != fleet.Stray {
