@@ -74,8 +74,11 @@ func StatusKey(stack, pool string) string { return root(stack) + "status/" + poo
 // DecisionsKey holds the newest decisions of a pool, written by the acting orchestrator only.
 func DecisionsKey(stack, pool string) string { return root(stack) + "decisions/" + pool }
 
+// AllDrainsKey is the prefix of the drain journals of all pools of a stack.
+func AllDrainsKey(stack string) string { return root(stack) + "drains/" }
+
 // DrainsKey is the prefix of a pool's drain journal: one key per instance that is being removed.
-func DrainsKey(stack, pool string) string { return root(stack) + "drains/" + pool + "/" }
+func DrainsKey(stack, pool string) string { return AllDrainsKey(stack) + pool + "/" }
 
 // DrainKey is the drain journal entry of one instance.
 func DrainKey(stack, pool, instance string) string { return DrainsKey(stack, pool) + instance }
