@@ -63,13 +63,35 @@ func Inventory(t testing.TB) []string {
 	}
 	for _, v := range images {
 		for _, tag := range v.Tags {
-			if name, _, _ := strings.Cut(tag, ":"); !slices.Contains([]string{"viot-base", "viot-consul", "viot-haproxy", "viot-postgres"}, name) {
+			if name, _, _ := strings.Cut(tag, ":"); !slices.Contains(caches, name) {
 				add("image", tag)
 			}
 		}
 	}
 	slices.Sort(all)
 	return all
+}
+
+// caches are the local images of third-party software, kept between stacks.
+var caches = []string{"viot-base", "viot-consul", "viot-haproxy", "viot-postgres"}
+
+// RemoveCaches removes the locally built images of third-party software; the next stack builds them again.
+func RemoveCaches(t testing.TB) {
+	t.Helper()
+	c, ctx := engine(t), context.Background()
+	for _, name := range caches {
+		images, err := c.ListImages(ctx, name+":*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range images {
+			for _, tag := range v.Tags {
+				if err := c.RemoveImage(ctx, tag); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
 }
 
 // Compare tells how two inventories differ, a line each; empty when they are the same.

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -68,11 +69,9 @@ func NewStack(t testing.TB, settings map[string]string) *Stack {
 	}
 	dir := t.TempDir()
 	s := &Stack{Name: "t" + randomHex(4), Log: testWriter{t}, dir: dir}
-	ports := freePorts(t, 3)
-	config := auto.ConfigMap{
-		"viot:port":             {Value: ports[0]},
-		"viot:consulPort":       {Value: ports[1]},
-		"viot:orchestratorPort": {Value: ports[2]},
+	config := auto.ConfigMap{}
+	for key, port := range Ports(t) {
+		config["viot:"+key] = auto.ConfigValue{Value: port}
 	}
 	for key, value := range settings {
 		config["viot:"+key] = auto.ConfigValue{Value: value}
@@ -142,7 +141,7 @@ func (s *Stack) Pool(ctx context.Context, pool string) (spec.Status, error) {
 	var answer struct {
 		Status spec.Status `json:"status"`
 	}
-	err := getJSON(ctx, s.Orchestrator+"/v1/pools/"+pool, &answer)
+	err := s.Ask(ctx, "/v1/pools/"+pool, &answer)
 	return answer.Status, err
 }
 
@@ -159,6 +158,11 @@ func (s *Stack) WaitPool(ctx context.Context, pool string, ok func(spec.Status) 
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
+}
+
+// Ask reads a JSON answer of the orchestrator's API.
+func (s *Stack) Ask(ctx context.Context, path string, into any) error {
+	return getJSON(ctx, s.Orchestrator+path, into)
 }
 
 func getJSON(ctx context.Context, url string, into any) error {
@@ -192,19 +196,27 @@ func randomHex(n int) string {
 	return hex.EncodeToString(raw)
 }
 
-// freePorts returns n TCP ports of the loopback address that are free now.
-func freePorts(t testing.TB, n int) []string {
+// Ports returns the settings of a stack's published ports, each with a port of the loopback address that is free now.
+func Ports(t testing.TB) map[string]string {
 	t.Helper()
-	var ports []string
-	for range n {
+	ports := map[string]string{}
+	for _, key := range []string{"port", "consulPort", "orchestratorPort"} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatalf("find a free port: %v", err)
 		}
 		defer l.Close() // all are held until all are found
-		ports = append(ports, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+		ports[key] = strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 	}
 	return ports
+}
+
+// PathWithout is PATH less the folders that hold the program.
+func PathWithout(program string) string {
+	return strings.Join(slices.DeleteFunc(filepath.SplitList(os.Getenv("PATH")), func(dir string) bool {
+		_, err := os.Stat(filepath.Join(dir, program))
+		return err == nil
+	}), string(filepath.ListSeparator))
 }
 
 // testWriter passes what Pulumi prints to the test's log.

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Runs the tests: all (default), unit, e2e or lint. Needs Go, Docker and, for crashing processes, root.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+what=${1:-all}
+
+say() { printf '== %s\n' "$*"; }
+fail() { printf 'viot: %s\n' "$*" >&2; exit 1; }
+
+race=
+if command -v gcc >/dev/null && [ "$(go env CGO_ENABLED)" = 1 ]; then
+	race=-race
+else
+	say "no C compiler: the tests run without the race detector"
+fi
+
+lint() {
+	say "lint: formatting, vet, module files, generated SDK"
+	local unformatted
+	unformatted=$(gofmt -l $(git ls-files '*.go'))
+	[ -z "$unformatted" ] || fail "gofmt wants these formatted: $unformatted"
+	go vet ./...
+	go mod tidy -diff >/dev/null || fail "go.mod or go.sum is not tidy: run go mod tidy"
+	go run ./infra/cmd/gen-sdk -check
+}
+
+# engines makes the real Consul, HAProxy and PostgreSQL available to the tests; they end with this script.
+engines() {
+	say "engines: Consul, HAProxy and PostgreSQL (built on first use, about 6 min on 2 cores, once)"
+	mkdir -p .viot
+	go build -o .viot/bin/testengines ./test/engines
+	.viot/bin/testengines start -dir .viot/engines >.viot/engines.env
+	trap '.viot/bin/testengines stop -dir .viot/engines' EXIT
+	set -a
+	. .viot/engines.env
+	set +a
+}
+
+unit() {
+	engines
+	say "unit, contract and provider life-cycle tests"
+	go test $race -count=1 -timeout 20m $(go list ./... | grep -v -e /test/e2e -e /test/bench)
+}
+
+e2e() {
+	infra/tools/programs.sh .viot/bin
+	infra/tools/tools.sh .viot/bin
+	eval "$(infra/tools/env.sh .viot/bin)"
+	say "end to end: a stack from nothing to nothing (about 5 min)"
+	go test -count=1 -timeout 60m -v ./test/e2e
+}
+
+case "$what" in
+all) lint; unit; e2e ;;
+unit) unit ;;
+e2e) e2e ;;
+lint) lint ;;
+*) fail "usage: test.sh [all|unit|e2e|lint]" ;;
+esac
