@@ -2,6 +2,7 @@ package consul
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -43,6 +44,9 @@ func (c *Client) Instances(ctx context.Context, service string, index uint64, wa
 	entries, meta, err := c.api.Health().Service(service, "", false, q)
 	if err != nil {
 		return nil, 0, failure(ctx, "read health of service "+service, err)
+	}
+	if meta.ResultsFilteredByACLs { // else a token without the right to read would look like an empty service
+		return nil, 0, fmt.Errorf("read health of service %s: the token may not read all of it: %w", service, ErrDenied)
 	}
 	instances := make([]Instance, len(entries))
 	for i, e := range entries {
