@@ -1,0 +1,179 @@
+// Package cse is a oneM2M Common Services Entity that any number of instances can be at once: they keep nothing that matters in
+// their process, all of it is in the store they share. This file and config.go put the parts together; the parts are in
+// httpbinding (TS-0009), dispatch (the operations), resource and access (what is valid, who may) and store.
+//
+// One port serves everything. /healthz, /readyz and /metrics are the instance's own; they cannot be mistaken for resources, because
+// CSE-relative addresses start with the name of the CSEBase or with an identifier, and none of those is so called.
+package cse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/viot-project/viot/cse/dispatch"
+	"github.com/viot-project/viot/cse/httpbinding"
+	"github.com/viot-project/viot/cse/primitive"
+	"github.com/viot-project/viot/cse/store"
+)
+
+// Server is one instance of the CSE. Make one with New.
+type Server struct {
+	config     Config
+	store      store.Store
+	dispatcher *dispatch.Dispatcher
+	handler    http.Handler
+	log        hclog.Logger
+	prepared   atomic.Bool // the store has schema and CSEBase
+	draining   atomic.Bool
+}
+
+// New puts an instance together. It starts nothing and does not touch the store, which stays the caller's to close.
+func New(c Config, s store.Store, log hclog.Logger) *Server {
+	v := &Server{
+		config: c, store: s, log: log,
+		dispatcher: &dispatch.Dispatcher{
+			Store:    s,
+			Identity: primitive.Identity{SPID: c.SPID, CSEID: c.CSEID, Name: c.CSEName},
+			Admin:    c.Admin, Releases: c.Releases, MaxResults: c.MaxResults, Log: log,
+		},
+	}
+	m := newMetrics()
+	mca := m.count(&httpbinding.Handler{Dispatcher: v.dispatcher, MaxBody: c.MaxBody, Timeout: c.RequestTimeout})
+	own := map[string]http.Handler{
+		"/healthz": http.HandlerFunc(healthz),
+		"/readyz":  http.HandlerFunc(v.readyz),
+		"/metrics": m.handler(),
+	}
+	v.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if v.draining.Load() {
+			w.Header().Set("Connection", "close") // so that keep-alive clients go elsewhere
+		}
+		if h := own[r.URL.Path]; h != nil {
+			h.ServeHTTP(w, r)
+			return
+		}
+		mca.ServeHTTP(w, r)
+	})
+	return v
+}
+
+// Handler serves requests, probes and metrics.
+func (v *Server) Handler() http.Handler { return v.handler }
+
+// Bounds of a connection, against clients that are slow or gone.
+const (
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 64 << 10
+)
+
+// Serve answers on l until ctx ends, then drains: /readyz fails from that moment, requests in flight finish within the drain
+// timeout and connections are closed. It is nil after a drain, even if some requests took too long and were cut off.
+func (v *Server) Serve(ctx context.Context, l net.Listener) error {
+	server := &http.Server{
+		Handler:           v.handler,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       headerTimeout + v.config.RequestTimeout,
+		WriteTimeout:      headerTimeout + 2*v.config.RequestTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          v.log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
+	}
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var parts sync.WaitGroup
+	parts.Go(func() {
+		if v.prepare(background) {
+			v.dispatcher.Sweep(background)
+		}
+	})
+	failed := make(chan error, 1)
+	parts.Go(func() { failed <- server.Serve(l) })
+	defer parts.Wait()
+	defer stop()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve %s: %w", l.Addr(), err)
+	case <-ctx.Done():
+	}
+	v.draining.Store(true)
+	v.log.Info("draining", "cause", context.Cause(ctx).Error(), "timeout", v.config.DrainTimeout)
+	limit, cancel := context.WithTimeout(background, v.config.DrainTimeout)
+	defer cancel()
+	if err := server.Shutdown(limit); err != nil {
+		v.log.Warn("drain timeout passed, cutting off what is left", "error", err)
+		server.Close()
+	}
+	return nil
+}
+
+// prepare makes the store ready, as often as it takes, and reports whether it is. Until then /readyz fails.
+func (v *Server) prepare(ctx context.Context) bool {
+	const first, longest = 100 * time.Millisecond, 2 * time.Second
+	start := time.Now()
+	for wait := first; ; wait = min(2*wait, longest) {
+		err := v.Prepare(ctx)
+		if err == nil {
+			v.log.Info("ready", "cse_id", v.config.CSEID, "after", time.Since(start).Round(time.Millisecond))
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+		v.log.Warn("the store is not ready, next try follows", "wait", wait, "error", err)
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(wait):
+		}
+	}
+}
+
+// Prepare makes the store ready once. Serve does it by itself; a caller that only uses Handler does it first.
+func (v *Server) Prepare(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, v.config.RequestTimeout)
+	defer cancel()
+	if err := v.store.Prepare(ctx, v.dispatcher.Base(time.Now())); err != nil {
+		return err
+	}
+	v.prepared.Store(true)
+	return nil
+}
+
+// healthz says that the process answers.
+func healthz(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "alive") }
+
+// readyTimeout is how long the store may take to answer before the instance is not ready.
+const readyTimeout = 800 * time.Millisecond
+
+// readyz says whether this instance can serve requests now, and if not, why.
+func (v *Server) readyz(w http.ResponseWriter, r *http.Request) {
+	if err := v.ready(r.Context()); err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	fmt.Fprintln(w, "ready")
+}
+
+func (v *Server) ready(ctx context.Context) error {
+	switch {
+	case v.draining.Load():
+		return errors.New("draining")
+	case !v.prepared.Load():
+		return errors.New("the store is not ready yet")
+	}
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	if err := v.store.Ping(ctx); err != nil {
+		v.log.Debug("not ready", "error", err)
+		return errors.New("the store does not answer")
+	}
+	return nil
+}

@@ -1,0 +1,49 @@
+package dispatch
+
+import (
+	"context"
+
+	"github.com/viot-project/viot/cse/primitive"
+	"github.com/viot-project/viot/cse/resource"
+	"github.com/viot-project/viot/cse/store"
+)
+
+// delete carries out TS-0004 clause 7.4, Delete, for any type, with everything below the target.
+func (q *request) delete(ctx context.Context) (primitive.Response, error) {
+	if q.ResultContent == primitive.DefaultResult {
+		q.ResultContent = primitive.Nothing
+	}
+	permit := func(n store.Node) error {
+		if n.Resource.Type == resource.TypeCSEBase {
+			return primitive.Errorf(primitive.OperationNotAllowed, "CSEBase cannot be deleted")
+		}
+		if err := q.permit(q.who(resource.MayDelete, 0), n); err != nil {
+			return err
+		}
+		if hidden(n) {
+			return errHidden
+		}
+		return nil
+	}
+	var response primitive.Response
+	if q.ResultContent > primitive.Attributes { // children can only be told before they are gone
+		n, err := q.d.Store.Get(ctx, q.to, q.now)
+		if err != nil {
+			return primitive.Response{}, err
+		}
+		if err := permit(n); err != nil {
+			return primitive.Response{}, err
+		}
+		if response, err = q.answer(ctx, primitive.Deleted, n.Resource); err != nil {
+			return primitive.Response{}, err
+		}
+	}
+	deleted, err := q.d.Store.Delete(ctx, q.to, q.now, permit)
+	if err != nil {
+		return primitive.Response{}, err
+	}
+	if q.ResultContent > primitive.Attributes {
+		return response, nil
+	}
+	return q.answer(ctx, primitive.Deleted, deleted)
+}

@@ -1,0 +1,124 @@
+package dispatch
+
+import (
+	"context"
+
+	"github.com/viot-project/viot/cse/access"
+	"github.com/viot-project/viot/cse/primitive"
+	"github.com/viot-project/viot/cse/resource"
+	"github.com/viot-project/viot/cse/store"
+)
+
+// discover answers a discovery below root, TS-0004 clause 7.3.3.17.
+func (q *request) discover(ctx context.Context, root resource.Resource) (primitive.Response, error) {
+	found, err := q.find(ctx, root, resource.MayDiscover)
+	if err != nil {
+		return primitive.Response{}, err
+	}
+	response := primitive.Response{Status: primitive.OK, Partial: found.partial, Offset: found.next}
+	if q.ResultContent == primitive.ChildRefs {
+		response.Content = wrap("m2m:rrl", map[string]any{"rrf": q.references(found.resources)})
+		return response, nil
+	}
+	addresses := make([]string, len(found.resources))
+	for i, r := range found.resources {
+		addresses[i] = q.address(r)
+	}
+	response.Content = wrap("m2m:uril", addresses)
+	return response, nil
+}
+
+// finding is what find found.
+type finding struct {
+	resources []resource.Resource // in the order of paths
+	partial   bool                // there is more
+	next      int                 // offset at which it starts
+}
+
+// find selects what is below root by the filter of q and lets the originator do operation. Offset and limit count only what
+// the originator may see. Whether it may is decided once for each governor, not for each resource.
+func (q *request) find(ctx context.Context, root resource.Resource, operation resource.Permission) (finding, error) {
+	limit := q.d.MaxResults
+	if l := q.Filter.Limit; l > 0 && l < limit {
+		limit = l
+	}
+	skip := max(q.Filter.Offset-1, 0)
+	verdicts := map[verdict]bool{}
+	var f finding
+	query := store.Query{Root: root.Path, Filter: q.Filter, Now: q.now, Limit: q.d.MaxResults}
+	if skip == 0 {
+		query.Limit = limit + 1
+	}
+	for {
+		page, err := q.d.Store.Find(ctx, query)
+		if err != nil {
+			return f, err
+		}
+		for _, r := range page.Resources {
+			allowed, err := q.mayFind(r, page.Governors[r.Governor], operation, verdicts)
+			switch {
+			case err != nil:
+				return f, err
+			case !allowed:
+			case skip > 0:
+				skip--
+			case len(f.resources) == limit:
+				f.partial, f.next = true, max(q.Filter.Offset, 1)+limit
+				return f, nil
+			default:
+				f.resources = append(f.resources, r)
+			}
+		}
+		if !page.More {
+			return f, nil
+		}
+		query.After = page.Resources[len(page.Resources)-1].Path
+	}
+}
+
+// verdict is what a decision about access depends on within one request.
+type verdict struct {
+	governor string
+	t        resource.Type
+}
+
+func (q *request) mayFind(r resource.Resource, governor store.Node, operation resource.Permission, verdicts map[verdict]bool) (bool, error) {
+	key := verdict{r.Governor, r.Type}
+	if allowed, known := verdicts[key]; known {
+		return allowed, nil
+	}
+	if governor.Resource.ID == "" {
+		return false, nil // deleted since; so is what it governs
+	}
+	governor.Governor = governor.Resource
+	governor.Resource = resource.Resource{ID: r.ID, Type: r.Type, Attributes: r.Attributes}
+	allowed := access.Allowed(q.who(operation, 0), subject(governor))
+	if operation == resource.MayRetrieve && allowed && hidden(governor) {
+		allowed = false
+	}
+	verdicts[key] = allowed
+	return allowed, nil
+}
+
+// reference is m2m:childResourceRef.
+type reference struct {
+	Name  string        `json:"nm"`
+	Type  resource.Type `json:"typ"`
+	Value string        `json:"val"`
+}
+
+func (q *request) references(list []resource.Resource) []reference {
+	refs := make([]reference, len(list))
+	for i, r := range list {
+		refs[i] = reference{r.Name(), r.Type, q.address(r)}
+	}
+	return refs
+}
+
+// address is how r is named in a result: by names, or by its identifier if the originator wants that (drt).
+func (q *request) address(r resource.Resource) string {
+	if q.Structured {
+		return r.Path
+	}
+	return primitive.Address{ID: r.ID}.String()
+}

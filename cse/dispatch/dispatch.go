@@ -1,0 +1,173 @@
+// Package dispatch carries out request primitives on the resource tree: one file per operation. It knows neither how a request
+// came nor how the tree is stored.
+package dispatch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/viot-project/viot/cse/primitive"
+	"github.com/viot-project/viot/cse/resource"
+	"github.com/viot-project/viot/cse/store"
+)
+
+// Dispatcher is one CSE. Its fields are set before its first use and not changed.
+type Dispatcher struct {
+	Store      store.Store
+	Identity   primitive.Identity
+	Admin      string   // originator that may do everything; empty for none
+	Releases   []string // accepted release version indicators, such as 2a
+	MaxResults int      // most resources in one result, and what a request without limit gets
+	Log        hclog.Logger
+}
+
+// retryAfter is what an originator is told when the store is away: about what a database restart takes.
+const retryAfter = 2 * time.Second
+
+// Base is the CSEBase as it is to be at now.
+func (d *Dispatcher) Base(now time.Time) resource.Resource {
+	a := resource.Attributes{}
+	a.Set("cst", 1) // IN-CSE
+	a.Set("csi", d.Identity.CSEID)
+	a.Set("srt", resource.Types())
+	a.Set("srv", d.Releases)
+	a.Set("csz", []string{"application/json"})
+	a.Set("poa", []string{})
+	return resource.Resource{
+		ID: d.Identity.BaseID(), Type: resource.TypeCSEBase, Path: d.Identity.Name, CreatedAt: now, ModifiedAt: now,
+		Creator: d.Admin, Governor: d.Identity.BaseID(), Attributes: a.Encode(),
+	}
+}
+
+// Handle carries out r and answers it. It never fails: what goes wrong is in the response, and logged if it is the CSE's fault.
+func (d *Dispatcher) Handle(ctx context.Context, r primitive.Request) primitive.Response {
+	response, err := d.handle(ctx, r)
+	if err != nil {
+		e := asError(err)
+		if e.Err != nil && !errors.Is(e.Err, context.Canceled) {
+			d.Log.Error("request failed", "operation", r.Operation, "to", r.To, "originator", r.From, "request_id", r.RequestID, "error", e.Err)
+		}
+		response = primitive.Response{Status: e.Status, Content: wrap("m2m:dbg", e.Detail), RetryAfter: e.RetryAfter}
+	}
+	response.RequestID = r.RequestID
+	response.VendorInformation = r.VendorInformation
+	response.ReleaseVersion = r.ReleaseVersion
+	if !slices.Contains(d.Releases, r.ReleaseVersion) && len(d.Releases) > 0 {
+		response.ReleaseVersion = d.Releases[0]
+	}
+	return response
+}
+
+func (d *Dispatcher) handle(ctx context.Context, r primitive.Request) (primitive.Response, error) {
+	now := time.Now()
+	if err := d.check(r, now); err != nil {
+		return primitive.Response{}, err
+	}
+	if !r.RequestExpiration.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, r.RequestExpiration)
+		defer cancel()
+	}
+	to, err := d.Identity.Resolve(r.To)
+	if err != nil {
+		return primitive.Response{}, err
+	}
+	q := &request{Request: r, d: d, to: to, now: now, originator: d.Identity.LocalID(r.From)}
+	switch r.Operation {
+	case primitive.Create:
+		return q.create(ctx)
+	case primitive.Retrieve:
+		return q.retrieve(ctx)
+	case primitive.Update:
+		return q.update(ctx)
+	case primitive.Delete:
+		return q.delete(ctx)
+	case primitive.Notify:
+		return q.notify(ctx)
+	}
+	return primitive.Response{}, primitive.Errorf(primitive.BadRequest, "the request has no operation")
+}
+
+// check checks what does not depend on the target, TS-0004 clause 7.3.1.1.
+func (d *Dispatcher) check(r primitive.Request, now time.Time) error {
+	registers := r.Operation == primitive.Create && resource.Type(r.ResourceType) == resource.TypeAE
+	switch {
+	case r.RequestID == "":
+		return primitive.Errorf(primitive.BadRequest, "the request has no request identifier (X-M2M-RI)")
+	case r.ReleaseVersion != "" && !slices.Contains(d.Releases, r.ReleaseVersion):
+		return primitive.Errorf(primitive.ReleaseVersionNotSupported, "release version %q is not supported, only %v", r.ReleaseVersion, d.Releases)
+	case r.From == "" && !registers:
+		return primitive.Errorf(primitive.BadRequest, "the request has no originator (X-M2M-Origin)")
+	case r.ResponseType != 0 && r.ResponseType != primitive.Blocking:
+		return primitive.Errorf(primitive.NonBlockingNotSupported, "response type %d is not supported, only blocking (3)", r.ResponseType)
+	case !r.RequestExpiration.IsZero() && !r.RequestExpiration.After(now):
+		return primitive.Errorf(primitive.RequestTimeout, "the request had expired when it arrived")
+	}
+	allowed := results[r.Operation]
+	if r.Filter.Usage == primitive.Discovery && r.Operation == primitive.Retrieve {
+		allowed = discoveryResults
+	}
+	if !slices.Contains(allowed, r.ResultContent) {
+		return primitive.Errorf(primitive.BadRequest, "result content %d is not allowed for this %s", r.ResultContent, r.Operation)
+	}
+	if len(r.AttributeList) > 0 && (r.Operation != primitive.Retrieve || r.Filter.Usage == primitive.Discovery ||
+		r.ResultContent != primitive.DefaultResult && r.ResultContent != primitive.Attributes) {
+		return primitive.Errorf(primitive.BadRequest, "an attribute list (atrl) is only allowed to retrieve attributes")
+	}
+	return nil
+}
+
+// results are the result contents each operation may ask for, TS-0001 table 8.1.2-1. The original resource (7) needs announced
+// resources, which this CSE does not host.
+var results = map[primitive.Operation][]primitive.ResultContent{
+	primitive.Create: {primitive.DefaultResult, primitive.Nothing, primitive.Attributes, primitive.HierarchicalAddress,
+		primitive.AddressAndAttributes, primitive.ModifiedAttributes},
+	primitive.Retrieve: {primitive.DefaultResult, primitive.Attributes, primitive.AttributesAndChildren,
+		primitive.AttributesAndRefs, primitive.ChildRefs, primitive.Children},
+	primitive.Update: {primitive.DefaultResult, primitive.Nothing, primitive.Attributes, primitive.ModifiedAttributes},
+	primitive.Delete: {primitive.DefaultResult, primitive.Nothing, primitive.Attributes, primitive.AttributesAndChildren,
+		primitive.AttributesAndRefs, primitive.ChildRefs, primitive.Children},
+	primitive.Notify: {primitive.DefaultResult, primitive.Nothing, primitive.Attributes},
+}
+
+var discoveryResults = []primitive.ResultContent{primitive.DefaultResult, primitive.ChildRefs, primitive.DiscoveryReferences}
+
+// request is one request while it is carried out.
+type request struct {
+	primitive.Request
+	d          *Dispatcher
+	to         primitive.Address
+	now        time.Time
+	originator string // From in CSE-relative form
+}
+
+// asError gives the store's errors their status. The store being away is never NotFound.
+func asError(err error) *primitive.Error {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return primitive.Errorf(primitive.NotFound, "the resource does not exist")
+	case errors.Is(err, store.ErrNameTaken):
+		return primitive.Errorf(primitive.Conflict, "the parent has a child of that name already")
+	case errors.Is(err, store.ErrIDTaken):
+		return primitive.Errorf(primitive.OriginatorHasAlreadyRegistered, "the originator has registered already")
+	case errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, store.ErrUnavailable):
+		return primitive.Errorf(primitive.RequestTimeout, "the request expired before it was carried out")
+	case errors.Is(err, store.ErrUnavailable):
+		return &primitive.Error{Status: primitive.InternalServerError, Detail: "the store is unavailable; try again", Err: err, RetryAfter: retryAfter}
+	}
+	return primitive.AsError(err)
+}
+
+// wrap is a JSON object with the one member name.
+func wrap(name string, v any) json.RawMessage {
+	b, err := json.Marshal(map[string]any{name: v})
+	if err != nil {
+		panic(err) // only strings, and JSON that has been read before, get here
+	}
+	return b
+}

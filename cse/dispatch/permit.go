@@ -1,0 +1,81 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+
+	"github.com/viot-project/viot/cse/access"
+	"github.com/viot-project/viot/cse/primitive"
+	"github.com/viot-project/viot/cse/resource"
+	"github.com/viot-project/viot/cse/store"
+)
+
+// who is the originator of q, about to do operation op; child is the type of what is to be created.
+func (q *request) who(op resource.Permission, child resource.Type) access.Request {
+	return access.Request{Originator: q.originator, Admin: q.d.Admin, Operation: op, ChildType: child, RemoteIP: q.RemoteIP}
+}
+
+// permit fails with OriginatorHasNoPrivilege if who may not do what it is about to do on n.
+func (q *request) permit(who access.Request, n store.Node) error {
+	if access.Allowed(who, subject(n)) {
+		return nil
+	}
+	return primitive.Errorf(primitive.OriginatorHasNoPrivilege, "originator %q may not do this", q.From)
+}
+
+// subject is n as far as access to it is concerned.
+func subject(n store.Node) access.Subject {
+	t := n.Resource.Type
+	if n.Resource.ID == "" {
+		t = n.Governor.Type // the end of an empty container
+	}
+	s := access.Subject{Type: t, Creator: n.Governor.Creator, Host: n.Governor.Host, Governed: len(n.Policies) > 0}
+	if t == resource.TypeAccessControlPolicy {
+		s.Rules = rules(n.Resource, "pvs")
+	}
+	for _, p := range n.Policies {
+		s.Rules = append(s.Rules, rules(p, "pv")...)
+	}
+	return s
+}
+
+// rules are the privileges (pv) or selfPrivileges (pvs) of a policy. They were checked when it was stored; what cannot be read
+// permits nothing.
+func rules(policy resource.Resource, name string) []resource.Rule {
+	a, err := policy.Decode()
+	if err != nil {
+		return nil
+	}
+	list, err := resource.ParseRules(a[name])
+	if err != nil {
+		return nil
+	}
+	return list
+}
+
+// permitPolicies decides about a change of the accessControlPolicyIDs of n: TS-0001 clause 9.6.1.3.2 leaves it to the
+// selfPrivileges of the policies that govern n now, or else to its creator.
+func (q *request) permitPolicies(n store.Node) error {
+	who := q.who(resource.MayUpdate, 0)
+	s := subject(n)
+	s.Rules = nil
+	for _, p := range n.Policies {
+		s.Rules = append(s.Rules, rules(p, "pvs")...)
+	}
+	if access.Allowed(who, s) {
+		return nil
+	}
+	return primitive.Errorf(primitive.OriginatorHasNoPrivilege, "originator %q may not change the access control policies", q.From)
+}
+
+// registered reports whether the originator is an AE registered here. It is only asked about requests to the CSEBase.
+func (q *request) registered(ctx context.Context) (bool, error) {
+	if q.originator == q.d.Admin || q.to.ID != q.d.Identity.BaseID() && q.to.Path != q.d.Identity.Name || q.to.Edge != "" {
+		return false, nil
+	}
+	n, err := q.d.Store.Get(ctx, primitive.Address{ID: q.originator}, q.now)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return n.Resource.Type == resource.TypeAE, err
+}

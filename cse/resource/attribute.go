@@ -1,0 +1,220 @@
+package resource
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"slices"
+
+	"github.com/viot-project/viot/cse/primitive"
+)
+
+// Presence says whether a request may, must or must not carry an attribute (M, O and NP in TS-0004 clause 7.4).
+type Presence int
+
+// The zero Presence is NotPresent: what is not said to be allowed is refused.
+const (
+	NotPresent Presence = iota
+	Optional
+	Mandatory
+)
+
+// Attribute describes one attribute of a resource type.
+type Attribute struct {
+	Short, Long    string
+	Create, Update Presence
+	check          check
+}
+
+// universal are the attributes of every resource type, TS-0001 clause 9.6.1.3.1.
+var universal = []Attribute{
+	{"ty", "resourceType", NotPresent, NotPresent, anything},
+	{"ri", "resourceID", NotPresent, NotPresent, anything},
+	{"rn", "resourceName", Optional, NotPresent, name},
+	{"pi", "parentID", NotPresent, NotPresent, anything},
+	{"ct", "creationTime", NotPresent, NotPresent, anything},
+	{"lt", "lastModifiedTime", NotPresent, NotPresent, anything},
+	{"et", "expirationTime", Optional, Optional, timestamp},
+}
+
+// with joins the attributes that several types share with those of one.
+func with(own []Attribute, shared ...Attribute) []Attribute { return append(own, shared...) }
+
+// The common attributes of TS-0001 clause 9.6.1.3.2.
+var (
+	labels           = Attribute{"lbl", "labels", Optional, Optional, tokens}
+	policyIDs        = Attribute{"acpi", "accessControlPolicyIDs", Optional, Optional, identifiers}
+	announceTo       = Attribute{"at", "announceTo", Optional, Optional, stringList}
+	announced        = Attribute{"aa", "announcedAttribute", Optional, Optional, stringList}
+	consultationIDs  = Attribute{"daci", "dynamicAuthorizationConsultationIDs", Optional, Optional, stringList}
+	ontologyRef      = Attribute{"or", "ontologyRef", Optional, Optional, text}
+	creator          = Attribute{"cr", "creator", Optional, NotPresent, null}
+	stateTag         = Attribute{"st", "stateTag", NotPresent, NotPresent, anything}
+	supportedRelease = Attribute{"srv", "supportedReleaseVersions", Optional, Optional, stringList}
+)
+
+// Attributes are attributes by their short names, each still in JSON.
+type Attributes map[string]json.RawMessage
+
+// String is the string attribute name, or empty if it is absent or no string.
+func (a Attributes) String(name string) string {
+	var s string
+	_ = json.Unmarshal(a[name], &s) // validated when it was accepted; absent leaves s empty
+	return s
+}
+
+// Strings is the list attribute name, or nil.
+func (a Attributes) Strings(name string) []string {
+	var s []string
+	_ = json.Unmarshal(a[name], &s)
+	return s
+}
+
+// Int is the integer attribute name, or nil if it is absent.
+func (a Attributes) Int(name string) *int64 {
+	var n *int64
+	_ = json.Unmarshal(a[name], &n)
+	return n
+}
+
+// Bool is the boolean attribute name; absent is false.
+func (a Attributes) Bool(name string) bool { return string(a[name]) == "true" }
+
+// Set gives the attribute name the value v, which must be one that JSON can carry.
+func (a Attributes) Set(name string, v any) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // only values that cannot be in JSON get here, and those are not passed
+	}
+	a[name] = raw
+}
+
+// Encode writes a as one JSON object, names in order.
+func (a Attributes) Encode() json.RawMessage {
+	size := 2
+	for k, v := range a {
+		size += len(k) + len(v) + 4
+	}
+	b := append(make([]byte, 0, size), '{')
+	for i, k := range slices.Sorted(maps.Keys(a)) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, '"')
+		b = append(b, k...) // attribute names are checked against the type, so they need no escaping
+		b = append(b, `":`...)
+		b = append(b, a[k]...)
+	}
+	return append(b, '}')
+}
+
+// maxAttributes bounds how many attributes one resource may have.
+const maxAttributes = 256
+
+// Parse reads content as one resource of type t, such as {"m2m:cnt":{…}}, and checks nothing but its form.
+func Parse(t Type, content json.RawMessage) (Attributes, error) {
+	if len(content) == 0 {
+		return nil, primitive.Errorf(primitive.BadRequest, "the request has no content, wanted %s", t.Element())
+	}
+	var outer map[string]json.RawMessage
+	if err := json.Unmarshal(content, &outer); err != nil {
+		return nil, primitive.Errorf(primitive.BadRequest, "the content is not a JSON object: %v", err)
+	}
+	raw, ok := outer[t.Element()]
+	if !ok || len(outer) != 1 {
+		return nil, primitive.Errorf(primitive.BadRequest, "the content must be one object %q", t.Element())
+	}
+	var a Attributes
+	if err := json.Unmarshal(raw, &a); err != nil || a == nil {
+		return nil, primitive.Errorf(primitive.BadRequest, "%s must be an object", t.Element())
+	}
+	if len(a) > maxAttributes {
+		return nil, primitive.Errorf(primitive.BadRequest, "%s has %d attributes, at most %d are accepted", t.Element(), len(a), maxAttributes)
+	}
+	for k, v := range a {
+		clean, err := normalise(v)
+		if err != nil {
+			return nil, primitive.Errorf(primitive.BadRequest, "attribute %q %v", k, err)
+		}
+		a[k] = clean
+	}
+	return a, nil
+}
+
+// normalise removes insignificant space and makes escaped characters literal, so that every database can search the text.
+func normalise(v json.RawMessage) (json.RawMessage, error) {
+	if !bytes.Contains(v, []byte(`\u`)) {
+		var b bytes.Buffer
+		if err := json.Compact(&b, v); err != nil {
+			return nil, err
+		}
+		return b.Bytes(), nil
+	}
+	d := json.NewDecoder(bytes.NewReader(v))
+	d.UseNumber()
+	var value any
+	if err := d.Decode(&value); err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(value); err != nil {
+		return nil, err
+	}
+	clean := bytes.TrimSpace(b.Bytes())
+	if escapesNUL(clean) {
+		return nil, errNUL
+	}
+	return clean, nil
+}
+
+// CheckCreate checks the attributes a of a Create of type t: presence, then values. Null is as good as absent where the
+// standard lets the originator ask for an attribute (creator), and refused elsewhere.
+func CheckCreate(t Type, a Attributes) error {
+	return checkPresence(t, a, func(d Attribute) Presence { return d.Create }, false)
+}
+
+// CheckUpdate checks the attributes a of an Update of type t. Null deletes an optional attribute.
+func CheckUpdate(t Type, a Attributes) error {
+	if len(a) == 0 {
+		return primitive.Errorf(primitive.BadRequest, "the update of %s names no attribute", t)
+	}
+	return checkPresence(t, a, func(d Attribute) Presence { return d.Update }, true)
+}
+
+func checkPresence(t Type, a Attributes, presence func(Attribute) Presence, nullDeletes bool) error {
+	d := definitions[t]
+	seen := 0
+	for _, list := range [][]Attribute{universal, d.attributes} {
+		for _, def := range list {
+			v, present := a[def.Short]
+			switch p := presence(def); {
+			case !present && p == Mandatory:
+				return primitive.Errorf(primitive.BadRequest, "%s needs the attribute %q (%s)", t, def.Short, def.Long)
+			case !present:
+				continue
+			case p == NotPresent:
+				return primitive.Errorf(primitive.BadRequest, "the attribute %q (%s) of %s is not the originator's to set", def.Short, def.Long, t)
+			case nullDeletes && string(v) == "null":
+				if def.Create == Mandatory {
+					return primitive.Errorf(primitive.BadRequest, "the attribute %q (%s) of %s cannot be deleted", def.Short, def.Long, t)
+				}
+			default:
+				if err := def.check(v); err != nil {
+					return primitive.Errorf(primitive.BadRequest, "attribute %q (%s) of %s %v", def.Short, def.Long, t, err)
+				}
+			}
+			seen++
+		}
+	}
+	if seen == len(a) {
+		return nil
+	}
+	for _, k := range slices.Sorted(maps.Keys(a)) {
+		if !t.Has(k) {
+			return primitive.Errorf(primitive.BadRequest, "%s has no attribute %q", t, k)
+		}
+	}
+	return nil
+}

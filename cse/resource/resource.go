@@ -1,0 +1,96 @@
+// Package resource holds the oneM2M resource types: what attributes they have, when each may be present, and which values are
+// valid. One file per resource type; resource.go and attribute.go hold what they share. The package is pure.
+package resource
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/viot-project/viot/cse/primitive"
+)
+
+// Resource is one stored resource. Attributes that the CSE itself keeps are fields, all others are in Attributes, so that counters
+// never have to be read out of, or written into, a document.
+type Resource struct {
+	ID        string // resourceID
+	ParentID  string // parentID; empty for the CSEBase
+	Type      Type
+	Path      string    // resource names from the CSEBase down, joined by slashes; unique and never changes
+	CreatedAt time.Time // creationTime
+	// ModifiedAt is lastModifiedTime. Creating an instance in a container does not modify the container.
+	ModifiedAt time.Time
+	ExpiresAt  time.Time // expirationTime, never later than the parent's; zero for never
+	StateTag   int64     // stateTag; of an instance: the parent's after it was added, which also orders instances
+	Creator    string    // the originator that created it
+	Host       string    // AE-ID of the nearest AE at or above it; empty if none
+	Governor   string    // resource whose policies decide about access to this one: itself or an ancestor
+	Policies   []string  // resourceIDs that its accessControlPolicyIDs name; empty if it names none
+	Size       int64     // contentSize of an instance, bytes
+	Count      int64     // currentNrOfInstances
+	Bytes      int64     // currentByteSize
+	MaxCount   *int64    // maxNrOfInstances; nil for no limit
+	MaxBytes   *int64    // maxByteSize; nil for no limit
+	// Attributes is a JSON object of all attributes that have no field above, and of the limits as they were given.
+	Attributes json.RawMessage
+}
+
+// Name is the resourceName.
+func (r Resource) Name() string { return r.Path[strings.LastIndexByte(r.Path, '/')+1:] }
+
+// AppendJSON appends r as it goes over the wire, without the type's name around it: the kept attributes, then the others.
+func (r Resource) AppendJSON(b []byte) []byte {
+	b = append(b, `{"ty":`...)
+	b = strconv.AppendInt(b, int64(r.Type), 10)
+	b = append(b, `,"ri":"`...) // identifiers and names are made of characters that JSON never escapes
+	b = append(b, r.ID...)
+	b = append(b, `","rn":"`...)
+	b = append(b, r.Name()...)
+	b = append(b, `","pi":"`...)
+	b = append(b, r.ParentID...)
+	b = append(b, `","ct":"`...)
+	b = primitive.AppendTimestamp(b, r.CreatedAt)
+	b = append(b, `","lt":"`...)
+	b = primitive.AppendTimestamp(b, r.ModifiedAt)
+	b = append(b, '"')
+	if !r.ExpiresAt.IsZero() {
+		b = append(b, `,"et":"`...)
+		b = primitive.AppendTimestamp(b, r.ExpiresAt)
+		b = append(b, '"')
+	}
+	if d := definitions[r.Type]; d != nil && d.kept != nil {
+		b = d.kept(r, b)
+	}
+	if inner := r.Attributes; len(inner) > 2 {
+		b = append(b, ',')
+		b = append(b, inner[1:]...)
+		return b
+	}
+	return append(b, '}')
+}
+
+// Wrap appends r inside an object with the type's short name, such as {"m2m:cin":{…}}.
+func (r Resource) Wrap() json.RawMessage {
+	b := make([]byte, 0, 320+len(r.Attributes))
+	b = append(b, `{"`...)
+	b = append(b, r.Type.Element()...)
+	b = append(b, `":`...)
+	return append(r.AppendJSON(b), '}')
+}
+
+// Decode reads the attributes of r that have no field.
+func (r Resource) Decode() (Attributes, error) {
+	a := Attributes{}
+	if len(r.Attributes) == 0 {
+		return a, nil
+	}
+	return a, json.Unmarshal(r.Attributes, &a)
+}
+
+func appendInt(b []byte, name string, n int64) []byte {
+	b = append(b, `,"`...)
+	b = append(b, name...)
+	b = append(b, `":`...)
+	return strconv.AppendInt(b, n, 10)
+}

@@ -1,0 +1,241 @@
+package sqlstore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/viot-project/viot/cse/resource"
+	"github.com/viot-project/viot/cse/store"
+)
+
+// creation is one store.Creation on its way through a transaction.
+type creation struct {
+	store.Creation
+	parent *family
+	result resource.Resource
+	err    error
+	repeat bool // the result was created before
+}
+
+// family is a parent in a transaction that creates children in it, with its counters as they will be.
+type family struct {
+	node  store.Node
+	added bool // its counters changed
+}
+
+// create runs a group of creations in one transaction. Afterwards each has its own result or error; the error returned is one
+// of the transaction, in which case nothing was created.
+func (s *Store) create(ctx context.Context, group []*creation) error {
+	return s.write(ctx, func(t *tx) error {
+		for _, c := range group {
+			c.parent, c.result, c.err, c.repeat = nil, resource.Resource{}, nil, false
+		}
+		families, err := t.lockParents(ctx, group)
+		if err != nil {
+			return err
+		}
+		if err := t.answerRepeats(ctx, group); err != nil {
+			return err
+		}
+		if err := t.buildChildren(ctx, group); err != nil {
+			return err
+		}
+		var children []resource.Resource
+		var receipts [][]any
+		for _, c := range group {
+			if c.err != nil || c.repeat {
+				continue
+			}
+			if c.result.Type.Instance() {
+				p := &c.parent.node.Resource
+				p.StateTag++
+				p.Count++
+				p.Bytes += c.result.Size
+				c.parent.added = true
+				c.result.StateTag = p.StateTag
+			}
+			children = append(children, c.result)
+			if len(c.Receipt) > 0 {
+				result, err := json.Marshal(c.result)
+				if err != nil {
+					return err
+				}
+				receipts = append(receipts, []any{c.Receipt, micros(c.ReceiptUntil), string(result)})
+			}
+		}
+		if err := t.insert(ctx, children); err != nil {
+			return err
+		}
+		if err := t.insertRows(ctx, `INSERT INTO receipt (id, et, result)`, receipts); err != nil {
+			return err
+		}
+		for _, f := range families {
+			if !f.added {
+				continue
+			}
+			if err := t.evict(ctx, &f.node.Resource); err != nil {
+				return err
+			}
+			if err := t.putTally(ctx, f.node.Resource); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// lockParents locks the parents of the group in the order of their identifiers and returns them in that order.
+func (t *tx) lockParents(ctx context.Context, group []*creation) ([]*family, error) {
+	var ids, paths []string
+	for _, c := range group {
+		if c.Parent.ID != "" && !slices.Contains(ids, c.Parent.ID) {
+			ids = append(ids, c.Parent.ID)
+		}
+		if c.Parent.Path != "" && !slices.Contains(paths, c.Parent.Path) {
+			paths = append(paths, c.Parent.Path)
+		}
+	}
+	var p params
+	present := p.add(micros(group[0].Now))
+	var where string
+	switch {
+	case len(ids) == 0:
+		where = `r.path IN (` + addAll(&p, paths) + `)`
+	case len(paths) == 0:
+		where = `r.ri IN (` + addAll(&p, ids) + `)`
+	default:
+		where = `(r.path IN (` + addAll(&p, paths) + `) OR r.ri IN (` + addAll(&p, ids) + `))`
+	}
+	rows, err := t.query(ctx, `SELECT `+t.dialect.nodeColumns(present)+`
+		FROM resource r JOIN resource g ON g.ri = r.gov JOIN tally t ON t.ri = r.ri
+		WHERE `+where+` AND r.et > `+present+` ORDER BY t.ri`+t.dialect.lock, p...)
+	nodes, err := collect(rows, err, scanNode)
+	if err != nil {
+		return nil, err
+	}
+	families := make([]*family, len(nodes))
+	for i, n := range nodes {
+		families[i] = &family{node: n}
+		for _, c := range group {
+			if c.Parent.ID == n.Resource.ID || c.Parent.Path == n.Resource.Path {
+				c.parent = families[i]
+			}
+		}
+	}
+	return families, nil
+}
+
+// answerRepeats gives the creations of the group that succeeded before the result they had. The parents are locked, so a
+// first attempt that is still under way elsewhere has ended by now.
+func (t *tx) answerRepeats(ctx context.Context, group []*creation) error {
+	var ids [][]byte
+	for _, c := range group {
+		if len(c.Receipt) > 0 {
+			ids = append(ids, c.Receipt)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	var p params
+	list := addAll(&p, ids)
+	rows, err := t.query(ctx, `SELECT id, result FROM receipt WHERE id IN (`+list+`) AND et > `+p.add(micros(group[0].Now)), p...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id, result []byte
+		if err := rows.Scan(&id, &result); err != nil {
+			return err
+		}
+		for _, c := range group {
+			if string(c.Receipt) == string(id) {
+				c.repeat = true
+				if err := json.Unmarshal(result, &c.result); err != nil {
+					return fmt.Errorf("read receipt: %w", err)
+				}
+			}
+		}
+	}
+	return rows.Err()
+}
+
+// buildChildren makes the children that are to be inserted. One that cannot be gets its error and does not hinder the others.
+func (t *tx) buildChildren(ctx context.Context, group []*creation) error {
+	paths, ids := map[string]bool{}, map[string]bool{} // of this group so far
+	receipts := map[string]bool{}
+	for _, c := range group {
+		if c.repeat {
+			continue
+		}
+		if c.parent == nil {
+			c.err = store.ErrNotFound
+			continue
+		}
+		if len(c.Receipt) > 0 && receipts[string(c.Receipt)] {
+			c.err = errSameGroup
+			continue
+		}
+		if c.result, c.err = c.Build(c.parent.node); c.err != nil {
+			continue
+		}
+		r := &c.result
+		if !r.Type.Instance() {
+			r.StateTag, r.Count, r.Bytes = 0, 0, 0
+		}
+		switch {
+		case ids[r.ID]:
+			c.err = store.ErrIDTaken
+		case paths[r.Path]:
+			c.err = store.ErrNameTaken
+		default:
+			if c.err = t.checkFree(ctx, *r); c.err != nil && !errors.Is(c.err, store.ErrNameTaken) && !errors.Is(c.err, store.ErrIDTaken) {
+				return c.err
+			}
+		}
+		if c.err == nil {
+			paths[r.Path], ids[r.ID], receipts[string(c.Receipt)] = true, true, true
+		}
+	}
+	return nil
+}
+
+// errSameGroup says that the same request is in the same group twice; the second is answered by the next group.
+var errSameGroup = errors.New("repeated in the same group")
+
+// checkFree reports whether name and identifier of r are free, and frees them if what has them has expired. Instances with a
+// generated name need no look: it contains their identifier, which is as good as unique.
+func (t *tx) checkFree(ctx context.Context, r resource.Resource) error {
+	if r.Type.Instance() && r.Name() == r.ID {
+		return nil
+	}
+	rows, err := t.query(ctx, `SELECT `+resourceColumns+` FROM resource r LEFT JOIN tally t ON t.ri = r.ri
+		WHERE r.path = $1 OR r.ri = $2`, r.Path, r.ID)
+	holders, err := collect(rows, err, scanResource)
+	if err != nil {
+		return err
+	}
+	taken := error(nil)
+	for _, h := range holders {
+		switch {
+		case !h.ExpiresAt.IsZero() && !h.ExpiresAt.After(r.CreatedAt):
+			if err := t.deleteTree(ctx, h); err != nil {
+				return err
+			}
+			if h.Type.Instance() {
+				if err := t.exec(ctx, `UPDATE tally SET cni = cni - 1, cbs = cbs - $2 WHERE ri = $1`, h.ParentID, h.Size); err != nil {
+					return err
+				}
+			}
+		case h.ID == r.ID:
+			return store.ErrIDTaken
+		default:
+			taken = store.ErrNameTaken
+		}
+	}
+	return taken
+}

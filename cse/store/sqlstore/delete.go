@@ -1,0 +1,105 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/viot-project/viot/cse/primitive"
+	"github.com/viot-project/viot/cse/resource"
+	"github.com/viot-project/viot/cse/store"
+)
+
+// errMoved says that what is to be deleted is no longer what was found before the locks were held.
+var errMoved = errors.New("changed before it was locked")
+
+// Delete finds the resource, locks its parent and what is below it, looks again and deletes.
+func (s *Store) Delete(ctx context.Context, a primitive.Address, now time.Time, permit func(store.Node) error) (resource.Resource, error) {
+	for {
+		r, err := s.deleteOnce(ctx, a, now, permit)
+		if !errors.Is(err, errMoved) {
+			return r, err
+		}
+	}
+}
+
+func (s *Store) deleteOnce(ctx context.Context, a primitive.Address, now time.Time, permit func(store.Node) error) (resource.Resource, error) {
+	found, err := s.Get(ctx, a, now)
+	if err != nil {
+		return resource.Resource{}, err
+	}
+	if found.Resource.ID == "" { // an empty container has no edge; permit still decides what the originator may learn
+		if err := permit(found); err != nil {
+			return resource.Resource{}, err
+		}
+		return resource.Resource{}, store.ErrNotFound
+	}
+	var refused error
+	var deleted resource.Resource
+	err = s.write(ctx, func(t *tx) error {
+		refused = nil
+		if err := t.lockFamily(ctx, found.Resource); err != nil {
+			return err
+		}
+		query, args := t.dialect.nodeQuery(a, now)
+		rows, err := t.query(ctx, query, args...)
+		nodes, err := collect(rows, err, scanNode)
+		if err != nil {
+			return err
+		}
+		if len(nodes) == 0 {
+			return store.ErrNotFound
+		}
+		n := nodes[0]
+		if n.Resource.ID != found.Resource.ID {
+			return errMoved
+		}
+		if refused = permit(n); refused != nil {
+			return refused
+		}
+		deleted = n.Resource
+		if deleted.Type.Instance() {
+			if err := t.exec(ctx, `UPDATE tally SET cni = cni - 1, cbs = cbs - $2 WHERE ri = $1`, deleted.ParentID, deleted.Size); err != nil {
+				return err
+			}
+		}
+		return t.deleteTree(ctx, deleted)
+	})
+	switch {
+	case refused != nil:
+		return resource.Resource{}, refused
+	case errors.Is(err, errMoved):
+		return resource.Resource{}, err
+	case err != nil:
+		return resource.Resource{}, s.fail("delete "+a.String(), err)
+	}
+	return deleted, nil
+}
+
+// lockFamily locks the tallies of the parent of r, of r and of what is below it, in the order of identifiers.
+func (t *tx) lockFamily(ctx context.Context, r resource.Resource) error {
+	query, args := `SELECT t.ri FROM tally t WHERE t.ri = $1`, params{r.ParentID}
+	if !r.Type.Instance() {
+		query, args = `SELECT t.ri FROM tally t JOIN resource r ON r.ri = t.ri
+			WHERE r.ri IN ($1, $2) OR r.path > $3 AND r.path < $4 AND r.seq IS NULL`, params{r.ParentID, r.ID, r.Path + "/", r.Path + "0"}
+	}
+	rows, err := t.query(ctx, query+` ORDER BY t.ri`+t.dialect.lock, args...)
+	_, err = collect(rows, err, func(rows *sql.Rows) (id string, err error) { return id, rows.Scan(&id) })
+	return err
+}
+
+// deleteTree deletes r and everything below it. It counts nothing out of the parent.
+func (t *tx) deleteTree(ctx context.Context, r resource.Resource) error {
+	const tree = `(SELECT ri FROM resource WHERE path = $1 OR path > $2 AND path < $3)`
+	for _, query := range []string{
+		`DELETE FROM label WHERE ri IN ` + tree,
+		`DELETE FROM tally WHERE ri IN ` + tree,
+		`DELETE FROM resource WHERE path = $1 OR path > $2 AND path < $3`,
+	} {
+		if err := t.exec(ctx, query, r.Path, r.Path+"/", r.Path+"0"); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,151 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// dialect is everything in which the databases differ. Shared statements are written for PostgreSQL.
+type dialect struct {
+	speaks func(address string) bool
+	open   func(address, password string) (*sql.DB, error)
+	bind   func(query string) string
+	types  *strings.Replacer // column types in the schema
+	// policies is an expression for the existing policies of the row g, as a JSON array of {"ri","attrs"}, or NULL. %s is the
+	// parameter that holds the present.
+	policies  string
+	lock      string // ends a query that locks its rows of tally
+	setupLock string // taken by the transaction that sets up the schema
+	oneWriter bool   // writers would refuse each other rather than wait
+	attribute func(name string) string
+	// like is the operator of a pattern match and pattern makes its operand from a value in which * is the wildcard.
+	like    string
+	pattern func(value string) string
+	// unavailable tells an error that says nothing about the statement, and retryable one that a repetition may not meet.
+	unavailable, retryable func(error) bool
+}
+
+var dialects = []*dialect{&postgres, &sqliteDialect}
+
+var postgres = dialect{
+	speaks: func(a string) bool {
+		return strings.HasPrefix(a, "postgres://") || strings.HasPrefix(a, "postgresql://")
+	},
+	open: func(address, password string) (*sql.DB, error) {
+		c, err := pgx.ParseConfig(address)
+		if err != nil {
+			return nil, err // its text hides the password
+		}
+		if password != "" {
+			c.Password = password
+		}
+		if c.ConnectTimeout == 0 {
+			c.ConnectTimeout = 2 * time.Second
+		}
+		if c.RuntimeParams["application_name"] == "" {
+			c.RuntimeParams["application_name"] = "viot-cse"
+		}
+		return stdlib.OpenDB(*c), nil
+	},
+	bind: func(q string) string { return q },
+	// The C collation sorts and compares bytes, which is what ranges of paths rely on and what SQLite does.
+	types: strings.NewReplacer("TEXT", `text COLLATE "C"`, "INTEGER", "bigint", "JSON", "json", "BYTES", "bytea",
+		"ROOMY", "WITH (fillfactor = 50)"),
+	policies: `CASE WHEN g.policies IS NULL THEN NULL ELSE
+		(SELECT json_agg(json_build_object('ri', p.ri, 'attrs', p.attrs)) FROM json_array_elements_text(g.policies) AS id(ri)
+		JOIN resource p ON p.ri = id.ri WHERE p.ty = 1 AND p.et > %s) END`,
+	lock:      ` FOR UPDATE OF t`,
+	setupLock: `SELECT pg_advisory_xact_lock(7305526820340593774)`, // any number, the same in every instance
+	attribute: func(name string) string { return `(r.attrs->>'` + name + `')` },
+	like:      "LIKE",
+	pattern: func(v string) string {
+		return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`, `*`, `%`).Replace(v)
+	},
+	unavailable: func(err error) bool {
+		var pg *pgconn.PgError
+		if errors.As(err, &pg) {
+			switch pg.Code[:2] {
+			case "08", "28", "3D", "53", "57", "58", "25": // connection, authorisation, resources, shutdown, system, read-only
+				return true
+			}
+			return false
+		}
+		var network net.Error
+		var connect *pgconn.ConnectError
+		return errors.As(err, &network) || errors.As(err, &connect) || pgconn.SafeToRetry(err) || pgconn.Timeout(err) ||
+			errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, driver.ErrBadConn) ||
+			errors.Is(err, sql.ErrConnDone) || errors.Is(err, context.DeadlineExceeded)
+	},
+	retryable: func(err error) bool {
+		var pg *pgconn.PgError
+		return errors.As(err, &pg) && (pg.Code == "40P01" || pg.Code == "40001" || pg.Code == "23505") // deadlock, serialisation, a race lost
+	},
+}
+
+var sqliteDialect = dialect{
+	speaks: func(a string) bool { return strings.HasPrefix(a, "sqlite:") },
+	open: func(address, _ string) (*sql.DB, error) {
+		path := strings.TrimPrefix(address, "sqlite:")
+		if path == "" || strings.ContainsAny(path, "?#") {
+			return nil, fmt.Errorf("%q names no file: want sqlite:PATH", address)
+		}
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return nil, fmt.Errorf("make the folder of the SQLite file: %w", err)
+		}
+		// Write-ahead log so that readers never wait; synchronous=FULL so that what was answered is on disk.
+		options := url.Values{"_txlock": {"immediate"}, "_pragma": {
+			"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-8000)", "temp_store(MEMORY)"}}
+		return sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+options.Encode())
+	},
+	bind:  func(q string) string { return strings.ReplaceAll(q, "$", "?") },
+	types: strings.NewReplacer("JSON", "TEXT", "BYTES", "BLOB", "ROOMY", ""),
+	policies: `CASE WHEN g.policies IS NULL THEN NULL ELSE
+		(SELECT json_group_array(json_object('ri', p.ri, 'attrs', json(p.attrs))) FROM json_each(g.policies) AS id
+		JOIN resource p ON p.ri = id.value WHERE p.ty = 1 AND p.et > %s) END`,
+	setupLock: `SELECT 1`, // the transaction itself is the lock
+	oneWriter: true,
+	attribute: func(name string) string {
+		v := `r.attrs->'` + name + `'`
+		return `CASE WHEN ` + v + ` IN ('true', 'false') THEN ` + v + ` ELSE CAST(r.attrs->>'` + name + `' AS TEXT) END`
+	},
+	like: "GLOB",
+	pattern: func(v string) string {
+		return strings.NewReplacer(`[`, `[[]`, `?`, `[?]`).Replace(v)
+	},
+	unavailable: func(err error) bool {
+		switch sqliteCode(err) {
+		case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL,
+			sqlite3.SQLITE_READONLY, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_PERM:
+			return true
+		}
+		return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, sql.ErrConnDone)
+	},
+	retryable: func(err error) bool {
+		return sqliteCode(err) == sqlite3.SQLITE_BUSY || sqliteCode(err) == sqlite3.SQLITE_CONSTRAINT
+	},
+}
+
+// sqliteCode is the primary result code of err, 0 if it has none.
+func sqliteCode(err error) int {
+	var e *sqlite.Error
+	if errors.As(err, &e) {
+		return e.Code() & 0xff
+	}
+	return 0
+}

@@ -1,0 +1,161 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/viot-project/viot/cse/primitive"
+	"github.com/viot-project/viot/cse/store"
+)
+
+// Find is two queries: the resources, and what governs access to them, each governor once.
+func (s *Store) Find(ctx context.Context, q store.Query) (store.Page, error) {
+	query, args := s.dialect.findQuery(q)
+	rows, err := s.db.QueryContext(ctx, s.dialect.bind(query), args...)
+	found, err := collect(rows, err, scanResource)
+	if err != nil {
+		return store.Page{}, s.fail("find below "+q.Root, err)
+	}
+	page := store.Page{Resources: found, Governors: map[string]store.Node{}}
+	if len(found) > q.Limit {
+		page.Resources, page.More = found[:q.Limit], true
+	}
+	var ids []string
+	for _, r := range page.Resources {
+		if _, seen := page.Governors[r.Governor]; !seen {
+			page.Governors[r.Governor] = store.Node{}
+			ids = append(ids, r.Governor)
+		}
+	}
+	if len(ids) == 0 {
+		return page, nil
+	}
+	var p params
+	present := p.add(micros(q.Now))
+	rows, err = s.db.QueryContext(ctx, s.dialect.bind(`SELECT `+s.dialect.nodeColumns(present)+`
+		FROM resource r JOIN resource g ON g.ri = r.gov LEFT JOIN tally t ON t.ri = r.ri
+		WHERE r.ri IN (`+addAll(&p, ids)+`)`), p...)
+	governors, err := collect(rows, err, scanNode)
+	if err != nil {
+		return store.Page{}, s.fail("find governors below "+q.Root, err)
+	}
+	for _, g := range governors {
+		page.Governors[g.Resource.ID] = g
+	}
+	return page, nil
+}
+
+// findQuery selects one resource more than q wants, to know whether there are more.
+func (d *dialect) findQuery(q store.Query) (string, params) {
+	var p params
+	where := []string{
+		`r.path > ` + p.add(max(q.Root+"/", q.After)),
+		`r.path < ` + p.add(q.Root+"0"), // the character after the slash
+		`r.et > ` + p.add(micros(q.Now)),
+	}
+	switch level := q.Filter.Level; {
+	case level == 1:
+		where = append(where, `r.pi = (SELECT ri FROM resource WHERE path = `+p.add(q.Root)+`)`)
+	case level > 1:
+		depth := strings.Count(q.Root, "/") + level
+		where = append(where, `length(r.path) - length(replace(r.path, '/', '')) <= `+strconv.Itoa(depth))
+	}
+	if conditions := d.conditions(&p, q.Filter); len(conditions) > 0 {
+		join := " AND "
+		if q.Filter.Or {
+			join = " OR "
+		}
+		where = append(where, "("+strings.Join(conditions, join)+")")
+	}
+	return `SELECT ` + resourceColumns + ` FROM resource r LEFT JOIN tally t ON t.ri = r.ri
+		WHERE ` + strings.Join(where, " AND ") + ` ORDER BY r.path LIMIT ` + strconv.Itoa(q.Limit+1), p
+}
+
+// conditions are the conditions of f, one for each kind; what may be one of several values is one condition.
+func (d *dialect) conditions(p *params, f primitive.Filter) []string {
+	var list []string
+	compare := func(present bool, column, operator string, value int64) {
+		if present {
+			list = append(list, column+" "+operator+" "+p.add(value))
+		}
+	}
+	compare(!f.CreatedAfter.IsZero(), "r.ct", ">=", micros(f.CreatedAfter))
+	compare(!f.CreatedBefore.IsZero(), "r.ct", "<", micros(f.CreatedBefore))
+	compare(!f.ModifiedSince.IsZero(), "r.lt", ">=", micros(f.ModifiedSince))
+	compare(!f.UnmodifiedSince.IsZero(), "r.lt", "<", micros(f.UnmodifiedSince))
+	compare(!f.ExpireAfter.IsZero(), "r.et", ">=", micros(f.ExpireAfter))
+	compare(!f.ExpireBefore.IsZero(), "r.et", "<", micros(f.ExpireBefore))
+	for _, bound := range []struct {
+		value            *int64
+		column, operator string
+	}{
+		{f.StateTagBigger, stateTagColumn, ">="},
+		{f.StateTagSmaller, stateTagColumn, "<"},
+		{f.SizeAbove, "r.cs", ">="},
+		{f.SizeBelow, "r.cs", "<"},
+	} {
+		if bound.value != nil {
+			compare(true, bound.column, bound.operator, *bound.value)
+		}
+	}
+	if len(f.Types) > 0 {
+		// Literal, so that the database sees which partial index answers it.
+		types := make([]string, len(f.Types))
+		for i, t := range f.Types {
+			types[i] = strconv.Itoa(t)
+		}
+		list = append(list, "r.ty IN ("+strings.Join(types, ", ")+")")
+	}
+	if len(f.Labels) > 0 {
+		list = append(list, "r.ri IN (SELECT ri FROM label WHERE "+d.anyOf(p, "lbl", f.Labels)+")")
+	}
+	if len(f.ContentTypes) > 0 {
+		list = append(list, "("+d.anyOf(p, d.attribute("cnf"), f.ContentTypes)+")")
+	}
+	var names []string
+	values := map[string][]string{}
+	for _, a := range f.Attributes {
+		if values[a.Name] == nil {
+			names = append(names, a.Name)
+		}
+		values[a.Name] = append(values[a.Name], a.Value)
+	}
+	for _, name := range names {
+		list = append(list, "("+d.anyOf(p, d.column(name), values[name])+")")
+	}
+	return list
+}
+
+// stateTagColumn is stateTag of any type that has one; NULL, and so never matched, for the others.
+const stateTagColumn = "CASE WHEN r.ty = 3 THEN t.st ELSE r.seq END"
+
+// anyOf compares expression with each value.
+func (d *dialect) anyOf(p *params, expression string, values []string) string {
+	list := make([]string, len(values))
+	for i, v := range values {
+		if strings.Contains(v, "*") {
+			list[i] = expression + " " + d.like + " " + p.add(d.pattern(v))
+		} else {
+			list[i] = expression + " = " + p.add(v)
+		}
+	}
+	return strings.Join(list, " OR ")
+}
+
+// column is the attribute name as text. The name has been checked to be one that resources have.
+func (d *dialect) column(name string) string {
+	switch name {
+	case "ri", "pi":
+		return "r." + name
+	case "rn":
+		return nameColumn
+	case "cni", "cbs":
+		return fmt.Sprintf("CASE WHEN r.ty = 3 THEN CAST(t.%s AS TEXT) END", name)
+	}
+	return d.attribute(name)
+}
+
+// nameColumn is the last name of the path: what is left when all other characters than slashes have been trimmed from its end.
+const nameColumn = "replace(r.path, rtrim(r.path, replace(r.path, '/', '')), '')"

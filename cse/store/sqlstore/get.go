@@ -1,0 +1,48 @@
+package sqlstore
+
+import (
+	"context"
+	"time"
+
+	"github.com/viot-project/viot/cse/primitive"
+	"github.com/viot-project/viot/cse/store"
+)
+
+// Get is one query, whatever a is.
+func (s *Store) Get(ctx context.Context, a primitive.Address, now time.Time) (store.Node, error) {
+	query, args := s.dialect.nodeQuery(a, now)
+	rows, err := s.db.QueryContext(ctx, s.dialect.bind(query), args...)
+	nodes, err := collect(rows, err, scanNode)
+	if err != nil {
+		return store.Node{}, s.fail("get "+a.String(), err)
+	}
+	if len(nodes) == 0 {
+		return store.Node{}, store.ErrNotFound
+	}
+	return nodes[0], nil
+}
+
+// nodeQuery selects the node at a.
+func (d *dialect) nodeQuery(a primitive.Address, now time.Time) (string, params) {
+	var p params
+	present := p.add(micros(now))
+	column, value := "path", a.Path
+	if a.ID != "" {
+		column, value = "ri", a.ID
+	}
+	target := column + ` = ` + p.add(value)
+	from := `FROM resource r JOIN resource g ON g.ri = r.gov LEFT JOIN tally t ON t.ri = r.ri
+		WHERE r.` + target + ` AND r.et > ` + present
+	if a.Edge != "" {
+		order := ""
+		if a.Edge == primitive.Latest {
+			order = " DESC"
+		}
+		from = `FROM resource g LEFT JOIN resource r ON r.ri =
+			(SELECT i.ri FROM resource i WHERE i.pi = g.ri AND i.seq IS NOT NULL AND i.et > ` + present + `
+			ORDER BY i.seq` + order + ` LIMIT 1)
+			LEFT JOIN tally t ON t.ri = r.ri
+			WHERE g.` + target + ` AND g.et > ` + present
+	}
+	return `SELECT ` + d.nodeColumns(present) + ` ` + from, p
+}

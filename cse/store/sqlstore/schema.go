@@ -1,0 +1,125 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/viot-project/viot/cse/resource"
+)
+
+// migrations are the steps from an empty database to the present schema; the version of a schema is how many of them it has
+// had. Steps are only ever added. INTEGER, TEXT, JSON, BYTES and ROOMY are the dialect's to spell.
+//
+// Columns are named after the attributes they hold (TS-0001 short names). Times are microseconds since 1970.
+var migrations = [][]string{{
+	`CREATE TABLE resource (
+		ri TEXT PRIMARY KEY,
+		pi TEXT NOT NULL,
+		ty INTEGER NOT NULL,
+		path TEXT NOT NULL UNIQUE,
+		ct INTEGER NOT NULL,
+		lt INTEGER NOT NULL,
+		et INTEGER NOT NULL,
+		creator TEXT NOT NULL,
+		host TEXT NOT NULL,
+		gov TEXT NOT NULL,
+		policies JSON,
+		labelled INTEGER NOT NULL,
+		cs INTEGER,
+		seq INTEGER,
+		attrs JSON NOT NULL)`,
+	// Children of a resource, instances in their order: latest, oldest, eviction, level 1.
+	`CREATE INDEX resource_children ON resource (pi, seq)`,
+	`CREATE INDEX resource_expiry ON resource (et)`,
+	`CREATE INDEX resource_created ON resource (ct)`,
+	// Everything but instances by type, and what was modified.
+	`CREATE INDEX resource_type ON resource (ty, path) WHERE seq IS NULL`,
+	`CREATE INDEX resource_modified ON resource (lt) WHERE seq IS NULL`,
+	// What changes with every instance is kept apart, in rows with room to be updated in place.
+	`CREATE TABLE tally (
+		ri TEXT PRIMARY KEY,
+		st INTEGER NOT NULL,
+		cni INTEGER NOT NULL,
+		cbs INTEGER NOT NULL,
+		mni INTEGER,
+		mbs INTEGER) ROOMY`,
+	`CREATE TABLE label (
+		lbl TEXT NOT NULL,
+		ri TEXT NOT NULL,
+		PRIMARY KEY (lbl, ri))`,
+	`CREATE INDEX label_resource ON label (ri)`,
+	`CREATE TABLE receipt (
+		id BYTES PRIMARY KEY,
+		et INTEGER NOT NULL,
+		result JSON NOT NULL)`,
+	`CREATE INDEX receipt_expiry ON receipt (et)`,
+	`CREATE TABLE turn (
+		job TEXT PRIMARY KEY,
+		due INTEGER NOT NULL)`,
+}}
+
+// Prepare makes the schema current and the CSEBase present. When both are, it is one query.
+func (s *Store) Prepare(ctx context.Context, base resource.Resource) error {
+	var version int
+	var id, path, attrs string
+	err := s.db.QueryRowContext(ctx, s.dialect.bind(
+		`SELECT (SELECT max(version) FROM schema_version), ri, path, attrs FROM resource WHERE pi = ''`)).Scan(&version, &id, &path, &attrs)
+	switch {
+	case err != nil && s.dialect.unavailable(err):
+		return s.fail("prepare store", err)
+	case err == nil && version == len(migrations) && id == base.ID && path == base.Path && attrs == string(base.Attributes):
+		return nil
+	case err == nil && (id != base.ID || path != base.Path):
+		return fmt.Errorf("prepare store: it holds the CSE /%s named %q, not /%s named %q; use another database or the same identity",
+			id, path, base.ID, base.Path)
+	}
+	err = s.write(ctx, func(t *tx) error {
+		if err := t.migrate(ctx); err != nil {
+			return err
+		}
+		return t.putBase(ctx, base)
+	})
+	if err != nil {
+		return s.fail("prepare store", err)
+	}
+	return nil
+}
+
+// migrate runs the steps that the schema lacks; only one transaction at a time does.
+func (t *tx) migrate(ctx context.Context) error {
+	if err := t.exec(ctx, t.dialect.setupLock); err != nil {
+		return err
+	}
+	if err := t.exec(ctx, `CREATE TABLE IF NOT EXISTS schema_version (version bigint PRIMARY KEY)`); err != nil {
+		return err
+	}
+	var version int
+	if err := t.row(ctx, `SELECT coalesce(max(version), 0) FROM schema_version`).Scan(&version); err != nil {
+		return err
+	}
+	if version > len(migrations) {
+		return fmt.Errorf("the schema has version %d, this program knows %d: use a newer one", version, len(migrations))
+	}
+	for v, steps := range migrations[version:] {
+		for _, step := range steps {
+			if err := t.exec(ctx, t.dialect.types.Replace(step)); err != nil {
+				return fmt.Errorf("migrate schema to version %d: %w", version+v+1, err)
+			}
+		}
+		if err := t.exec(ctx, `INSERT INTO schema_version (version) VALUES ($1)`, version+v+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) putBase(ctx context.Context, base resource.Resource) error {
+	var n int
+	if err := t.row(ctx, `SELECT count(*) FROM resource WHERE ri = $1`, base.ID).Scan(&n); err != nil {
+		return err
+	}
+	if n == 0 {
+		return t.insert(ctx, []resource.Resource{base})
+	}
+	return t.exec(ctx, `UPDATE resource SET attrs = $2, lt = $3 WHERE ri = $1`, base.ID, string(base.Attributes), micros(base.ModifiedAt))
+}
