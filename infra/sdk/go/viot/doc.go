@@ -1,0 +1,2 @@
+// Containers, Consul keys and self-scaling pools of instances on a Docker Engine.
+package viot
