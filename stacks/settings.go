@@ -1,0 +1,163 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
+)
+
+// settings is the stack's configuration, namespace viot. Pulumi.yaml documents each key and holds its default.
+type settings struct {
+	min, max          int
+	targetUtilisation float64
+	scaleInAfter      time.Duration
+	cpus              float64
+	memoryMiB         int
+	maxConnections    int
+
+	image         string
+	servicePort   int
+	readinessPath string
+	metricsPath   string
+	env           map[string]string
+
+	address          string
+	port             int
+	consulPort       int
+	orchestratorPort int
+	consulServers    int
+	orchestrators    int
+	images           string
+	dockerSocket     string
+}
+
+// readSettings reads and checks the configuration. Its error holds every problem, each with its key and what is wanted.
+func readSettings(ctx *pulumi.Context) (settings, error) {
+	r := reader{config: config.New(ctx, "viot")}
+	s := settings{
+		min: r.whole("min", 0, 1000), max: r.whole("max", 1, 1000),
+		targetUtilisation: r.number("targetUtilisation", 0.01, 1),
+		scaleInAfter:      r.duration("scaleInAfter"),
+		cpus:              r.number("cpus", 0, 1024),
+		memoryMiB:         r.whole("memoryMiB", 0, 1<<20),
+		maxConnections:    r.whole("maxConnections", 0, 1<<20),
+		image:             r.config.Get("image"),
+		servicePort:       r.whole("servicePort", 1, 65535),
+		readinessPath:     r.path("readinessPath"),
+		metricsPath:       r.path("metricsPath"),
+		env:               r.variables("env"),
+		address:           r.config.Get("address"),
+		port:              r.whole("port", 0, 65535),
+		consulPort:        r.whole("consulPort", 0, 65535),
+		orchestratorPort:  r.whole("orchestratorPort", 0, 65535),
+		consulServers:     r.whole("consulServers", 1, 3),
+		orchestrators:     r.whole("orchestrators", 1, 9),
+		images:            r.oneOf("images", "auto", "registry", "build"),
+		dockerSocket:      r.path("dockerSocket"),
+	}
+	if s.max < s.min {
+		r.bad("max", "%d is less than viot:min, which is %d", s.max, s.min)
+	}
+	if s.consulServers == 2 {
+		r.bad("consulServers", "2 servers survive no more than 1; want 1 or 3")
+	}
+	if s.cpus > 0 && s.cpus < 0.01 {
+		r.bad("cpus", "%v is below Docker's smallest limit; want 0 (no limit) or at least 0.01", s.cpus)
+	}
+	if s.memoryMiB > 0 && s.memoryMiB < 6 {
+		r.bad("memoryMiB", "%d is below Docker's smallest limit; want 0 (no limit) or at least 6", s.memoryMiB)
+	}
+	if _, err := netip.ParseAddr(s.address); err != nil {
+		r.bad("address", "%q is not an IP address of this machine, such as 127.0.0.1", s.address)
+	}
+	ports := map[int]string{}
+	for key, port := range map[string]int{"port": s.port, "consulPort": s.consulPort, "orchestratorPort": s.orchestratorPort} {
+		if other, taken := ports[port]; taken && port != 0 {
+			r.bad(max(key, other), "%d is also viot:%s; each needs a port of its own", port, min(key, other))
+		}
+		ports[port] = key
+	}
+	return s, errors.Join(r.problems...)
+}
+
+// reader reads single keys and collects what is wrong with them.
+type reader struct {
+	config   *config.Config
+	problems []error
+}
+
+func (r *reader) bad(key, format string, args ...any) {
+	r.problems = append(r.problems, fmt.Errorf("viot:%s: %s (pulumi config set viot:%s …)", key, fmt.Sprintf(format, args...), key))
+}
+
+func (r *reader) whole(key string, least, most int) int {
+	text := r.config.Get(key)
+	n, err := strconv.Atoi(text)
+	if err != nil || n < least || n > most {
+		r.bad(key, "%q: want a whole number from %d to %d", text, least, most)
+		return least
+	}
+	return n
+}
+
+func (r *reader) number(key string, least, most float64) float64 {
+	text := r.config.Get(key)
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(n >= least && n <= most) {
+		r.bad(key, "%q: want a number from %v to %v", text, least, most)
+		return least
+	}
+	return n
+}
+
+func (r *reader) duration(key string) time.Duration {
+	text := r.config.Get(key)
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		r.bad(key, "%q: want a time such as 30s or 5m", text)
+	}
+	return d
+}
+
+func (r *reader) path(key string) string {
+	text := r.config.Get(key)
+	if !strings.HasPrefix(text, "/") {
+		r.bad(key, "%q: want a path that starts with /", text)
+	}
+	return text
+}
+
+func (r *reader) oneOf(key string, choices ...string) string {
+	text := r.config.Get(key)
+	for _, c := range choices {
+		if text == c {
+			return text
+		}
+	}
+	r.bad(key, "%q: want one of %s", text, strings.Join(choices, ", "))
+	return choices[0]
+}
+
+func (r *reader) variables(key string) map[string]string {
+	var pairs []string
+	if err := r.config.GetObject(key, &pairs); err != nil {
+		r.bad(key, "want a list of NAME=value: %v", err)
+		return nil
+	}
+	variables := map[string]string{}
+	for _, pair := range pairs {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok || name == "" {
+			r.bad(key, "%q: want NAME=value", pair)
+			continue
+		}
+		variables[name] = value
+	}
+	return variables
+}
