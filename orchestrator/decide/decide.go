@@ -29,7 +29,9 @@ func Decide(s fleet.Snapshot, m Memory, now time.Time) (fleet.Plan, Memory) {
 	policy := s.Pool.Policy
 	if !m.begun {
 		m.begun = true
-		m.desired = min(max(m.desired, count.Live, policy.Min), policy.Max)
+		if size := min(max(m.desired, count.Live, policy.Min), policy.Max); size != m.desired {
+			m.desired, m.cause = size, fmt.Sprintf("%d found, min is %d and max is %d", count.Live, policy.Min, policy.Max)
+		}
 		m.needs.add(now, m.desired, time.Duration(policy.ScaleInAfter))
 	}
 	r := round{Snapshot: s, m: m, now: now, count: count}

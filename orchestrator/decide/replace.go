@@ -248,7 +248,7 @@ func (r *round) report() {
 	for d := range r.plan.Decisions {
 		r.plan.Decisions[d].Inputs = r.inputs
 	}
-	r.plan.Desired, r.plan.Cause, r.plan.Inputs = r.m.desired, r.m.cause, r.inputs
+	r.plan.Desired, r.plan.Next, r.plan.Cause, r.plan.Inputs = r.m.desired, r.m.next, r.m.cause, r.inputs
 	r.plan.Problem = strings.Join(r.problems, "; ")
 }
 

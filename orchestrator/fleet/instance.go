@@ -31,9 +31,9 @@ type Instance struct {
 	Template  string    `json:"template"` // spec.Template.Hash it was started from; empty when unknown
 	Address   string    `json:"address"`  // IP address on the pool's network; empty when unknown
 	StartedAt time.Time `json:"startedAt,omitzero"`
-	Since     time.Time `json:"since,omitzero"`  // since when its check has passed (Ready) or failed (Unready), as seen here
+	Since     time.Time `json:"since,omitzero"`   // since when its check has passed (Ready) or failed (Unready), as seen here
 	Detail    string    `json:"detail,omitempty"` // why it is Dead, or what its operation is waiting for
-	Op        OpKind    `json:"op,omitempty"`    // operation in progress; empty when none
+	Op        OpKind    `json:"op,omitempty"`     // operation in progress; empty when none
 
 	SampledAt time.Time `json:"sampledAt,omitzero"` // when the three figures below were read; zero if never
 	RPS       float64   `json:"rps"`                // requests finished per second

@@ -85,6 +85,7 @@ type Plan struct {
 	Decisions []Decision // in the order their operations are to be begun; Number is not set
 	Cause     string     // why the size is what it is
 	Problem   string     // what keeps the pool from being as declared; empty when nothing does
+	Next      int        // number of the next instance to start
 	Inputs    Inputs
 }
 

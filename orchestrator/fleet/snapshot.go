@@ -37,3 +37,13 @@ type Work struct {
 	Fresh           int       // ready instances whose page was read lately
 	Problem         string    // why a ready instance's page is missing; empty when none is
 }
+
+// Declaration is a pool as its document declares it.
+type Declaration struct {
+	Name     string
+	Pool     spec.Pool // the last good document, defaults filled in; zero when there was none
+	Index    uint64    // Consul ModifyIndex of that document, or of the one that says Deleting; 0 when there was none
+	Template string    // Hash of Pool.Template
+	Deleting bool      // the pool is to be left alone
+	Refused  string    // why a newer document is not in force; empty when there is none
+}

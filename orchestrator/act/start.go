@@ -1,0 +1,196 @@
+package act
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/viot-project/viot/infra/consul"
+	"github.com/viot-project/viot/infra/docker"
+	"github.com/viot-project/viot/infra/spec"
+)
+
+const (
+	probeEvery   = 20 * time.Millisecond
+	probeTimeout = time.Second
+	lookEvery    = 200 * time.Millisecond // at the container, for a process that has ended does not answer either
+	bootLogLines = 10
+)
+
+// start creates an instance and brings it into service. An instance that does not get ready is removed again, and its
+// last words are part of the error.
+func (a *Actor) start(j *job) error {
+	began := time.Now()
+	t := j.pool.Template
+	if err := a.Term.Check(); err != nil {
+		return errInterrupted
+	}
+	id, err := a.Engine.CreateContainer(j.ctx, docker.ContainerSpec{
+		Name: j.op.Instance, Image: t.Image, Command: t.Command, Env: t.Env, Network: t.Network,
+		Labels: map[string]string{
+			spec.LabelStack: j.pool.Stack, spec.LabelRole: spec.RoleInstance,
+			spec.LabelPool: j.pool.Name, spec.LabelTemplate: j.template,
+		},
+		MemoryBytes: t.MemoryBytes, StopGrace: time.Duration(t.StopGrace),
+		Restart: docker.RestartNo, // what dies is replaced
+		// No CPU limit while it boots: see boot.
+	})
+	if err != nil {
+		return a.interrupted(j, err)
+	}
+	if err := a.Engine.StartContainer(j.ctx, id); err != nil {
+		return a.failed(j, id, err)
+	}
+	if err := a.boot(j, id, time.Now()); err != nil {
+		return err
+	}
+	j.log.Info("instance started", "took", time.Since(began).Round(time.Millisecond))
+	return nil
+}
+
+// adopt brings a running instance into service that nobody has registered.
+func (a *Actor) adopt(j *job) error {
+	c, err := a.Engine.InspectContainer(j.ctx, j.op.Instance)
+	if err != nil {
+		return a.interrupted(j, err)
+	}
+	a.mu.Lock()
+	j.template = c.Labels[spec.LabelTemplate]
+	a.mu.Unlock()
+	if err := a.boot(j, c.ID, time.Now()); err != nil {
+		return err
+	}
+	j.log.Info("instance adopted")
+	return nil
+}
+
+// boot waits until a running container answers ready and registers it. Until then the container may use all the CPU
+// it can get, so that a small limit does not make its start slow; the limit of the template is set right before it is
+// registered.
+func (a *Actor) boot(j *job, id string, began time.Time) error {
+	address, err := a.ready(j, id, began)
+	if err != nil {
+		return a.failed(j, id, err)
+	}
+	t, s := j.pool.Template, j.pool.Service
+	if err := a.Term.Check(); err != nil {
+		return errInterrupted
+	}
+	if t.CPUs > 0 {
+		if err := a.Engine.UpdateContainer(j.ctx, id, t.CPUs, t.MemoryBytes, ""); err != nil {
+			return a.failed(j, id, err)
+		}
+	}
+	meta := map[string]string{
+		spec.MetaStack: j.pool.Stack, spec.MetaPool: j.pool.Name, spec.MetaTemplate: j.template,
+	}
+	if s.MaxConnections > 0 {
+		meta[spec.MetaMaxConnections] = strconv.Itoa(s.MaxConnections)
+	}
+	// Consul's silence is not the instance's fault: it is registered when Consul answers.
+	return a.insist(j, func(ctx context.Context) error {
+		return a.Consul.Register(ctx, consul.Registration{
+			ID: j.op.Instance, Service: s.Name, Address: address, Port: s.Port, Meta: meta,
+			ReadinessURL: serviceURL(address, s.Port, s.ReadinessPath),
+		})
+	})
+}
+
+// ready waits until the container answers ready and returns its address. Its error says why it never will.
+func (a *Actor) ready(j *job, id string, began time.Time) (address string, err error) {
+	limit := time.Duration(j.pool.Service.BootTimeout)
+	ctx, cancel := context.WithDeadline(j.ctx, began.Add(limit))
+	defer cancel()
+	var lookedAt time.Time
+	answer := errors.New("not asked yet")
+	for ctx.Err() == nil {
+		if time.Since(lookedAt) >= lookEvery {
+			lookedAt = time.Now()
+			c, err := a.Engine.InspectContainer(ctx, id)
+			switch {
+			case err != nil:
+				answer = err
+				if errors.Is(err, docker.ErrNotFound) {
+					return "", err
+				}
+			case c.State == docker.Exited || c.State == docker.Dead:
+				if c.OOMKilled {
+					return "", errors.New("killed for want of memory while booting")
+				}
+				return "", fmt.Errorf("exited with code %d while booting", c.ExitCode)
+			default:
+				if address = c.IPs[j.pool.Template.Network]; address == "" {
+					for _, address = range c.IPs { // it was started in another network
+						break
+					}
+				}
+			}
+		}
+		if address != "" {
+			if answer = a.probe(ctx, serviceURL(address, j.pool.Service.Port, j.pool.Service.ReadinessPath)); answer == nil {
+				return address, nil
+			}
+		}
+		pause(ctx, probeEvery)
+	}
+	return "", fmt.Errorf("not ready within %s: %w", limit, answer)
+}
+
+// probe asks once whether an instance is ready.
+func (a *Actor) probe(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	response, err := a.get(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode/100 == 2 {
+		return nil
+	}
+	text, _ := io.ReadAll(io.LimitReader(response.Body, 200))
+	return fmt.Errorf("readiness answers %s %s", response.Status, strings.TrimSpace(string(text)))
+}
+
+// get asks without keeping the connection, so that none is left open to an instance that is to be stopped.
+func (a *Actor) get(ctx context.Context, url string) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	request.Close = true
+	return a.HTTP.Do(request)
+}
+
+// interrupted is err, or errInterrupted when err comes from the job's interruption.
+func (a *Actor) interrupted(j *job, err error) error {
+	if j.ctx.Err() != nil {
+		return errInterrupted
+	}
+	return err
+}
+
+// failed removes a container that did not come up and returns err with its last words.
+func (a *Actor) failed(j *job, id string, err error) error {
+	if j.ctx.Err() != nil || a.Term.Check() != nil {
+		return errInterrupted
+	}
+	lines, logErr := a.Engine.Logs(j.ctx, id, bootLogLines)
+	if logErr == nil && len(lines) > 0 {
+		err = fmt.Errorf("%w; its last words: %s", err, strings.Join(lines, " | "))
+	}
+	j.log.Warn("instance did not come up, removing it", "error", err)
+	if insistErr := a.insist(j, func(ctx context.Context) error { return a.Engine.RemoveContainer(ctx, id) }); insistErr != nil {
+		return insistErr
+	}
+	return err
+}
+
+func serviceURL(address string, port int, path string) string {
+	return "http://" + address + ":" + strconv.Itoa(port) + path
+}

@@ -1,0 +1,24 @@
+package lease
+
+import (
+	"context"
+
+	"github.com/viot-project/viot/infra/consul"
+	"github.com/viot-project/viot/orchestrator/fleet"
+)
+
+// Client is a real Consul as a lease needs it.
+type Client struct{ *consul.Client }
+
+// WriteFenced is part of Consul.
+func (c Client) WriteFenced(ctx context.Context, key, session string, writes []fleet.Write) error {
+	ops := make([]consul.Op, len(writes))
+	for i, w := range writes {
+		if w.Value == nil {
+			ops[i] = consul.OpDelete(w.Key)
+		} else {
+			ops[i] = consul.OpPut(w.Key, w.Value)
+		}
+	}
+	return c.Fenced(ctx, key, session, ops...)
+}

@@ -1,0 +1,306 @@
+// Package loop goes round after round: it has the pools observed, decides, records the decisions and has them
+// carried out. A round follows every change that is pushed and every reading that is polled.
+package loop
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/viot-project/viot/infra/consul"
+	"github.com/viot-project/viot/infra/spec"
+	"github.com/viot-project/viot/orchestrator/decide"
+	"github.com/viot-project/viot/orchestrator/fleet"
+)
+
+// Observer is what a loop knows the pools by.
+type Observer interface {
+	// Pools returns what is declared, ordered by name; known is false until that was learnt.
+	Pools() (pools []fleet.Declaration, known bool)
+	// Snapshot joins what is known about a pool with the operations on it; an error says what is not known.
+	Snapshot(pool string, ops map[string]fleet.OpState, now time.Time) (fleet.Snapshot, error)
+}
+
+// Actor carries out what was decided.
+type Actor interface {
+	Do(pool spec.Pool, template string, ops []fleet.Op)
+	Ops(pool string) map[string]fleet.OpState
+	Ended(pool string) []fleet.Ended
+	Abandon(pool string) (idle bool)
+}
+
+// Store is where a loop finds what its predecessor left, consul.ErrNotFound when nothing.
+type Store interface {
+	Get(ctx context.Context, key string) (consul.KV, error)
+}
+
+// Term writes what is left for others and for a successor.
+type Term interface {
+	Write(ctx context.Context, writes ...fleet.Write) error
+}
+
+const (
+	statusEvery   = 10 * time.Second // a status is written that often even when nothing changes
+	keptDecisions = 200              // of a pool, in memory
+	leftDecisions = 50               // of a pool, in Consul
+	storeTimeout  = 2 * time.Second  // of one call, for it holds up the round
+)
+
+// Loop decides for all pools of a stack. Set the exported fields; then Run, and from any goroutine Wake and Report.
+type Loop struct {
+	Stack    string
+	Identity string // of this orchestrator
+	Observer Observer
+	Actor    Actor
+	Store    Store
+	Term     Term
+	Every    time.Duration       // between rounds when nothing wakes the loop
+	Took     func(time.Duration) // told how long each round took; may be nil
+	Log      hclog.Logger
+
+	// only the goroutine in Run uses these, both by pool
+	pools      map[string]*pool
+	complaints map[string]string // what was last logged
+
+	mu     sync.Mutex
+	report fleet.Report
+}
+
+// pool is what a loop remembers about one pool.
+type pool struct {
+	memory    decide.Memory
+	decisions []fleet.Decision
+	number    int // of the newest decision
+	counts    map[fleet.Kind]int
+
+	written   spec.Status // newest status that was written
+	status    spec.Status // newest status
+	policy    spec.Policy
+	instances []fleet.Instance
+	inputs    fleet.Inputs
+}
+
+// Wakeable is a signal that is never lost and never blocks who gives it.
+type Wakeable chan struct{}
+
+// NewWakeable returns a signal that was not given yet.
+func NewWakeable() Wakeable { return make(Wakeable, 1) }
+
+// Wake gives the signal.
+func (w Wakeable) Wake() {
+	select {
+	case w <- struct{}{}:
+	default:
+	}
+}
+
+// Run decides until ctx ends: in a round at once, one after each wake, and one after Every without.
+func (l *Loop) Run(ctx context.Context, wake Wakeable) error {
+	l.pools, l.complaints = map[string]*pool{}, map[string]string{}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+		case <-wake:
+		}
+		began := time.Now()
+		l.round(ctx, began)
+		if l.Took != nil {
+			l.Took(time.Since(began))
+		}
+		timer.Reset(l.Every)
+	}
+}
+
+// Report returns what is known after the last round. Its parts are not written to again.
+func (l *Loop) Report() fleet.Report {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.report
+}
+
+func (l *Loop) round(ctx context.Context, now time.Time) {
+	declared, known := l.Observer.Pools()
+	if known {
+		for _, d := range declared {
+			l.complain(ctx, d.Name, l.decide(ctx, d, now))
+		}
+		for name := range l.pools {
+			if !slices.ContainsFunc(declared, func(d fleet.Declaration) bool { return d.Name == name }) && l.Actor.Abandon(name) {
+				l.Log.Info("pool forgotten, its document is gone", "pool", name)
+				delete(l.pools, name)
+				delete(l.complaints, name)
+			}
+		}
+	}
+	report := fleet.Report{RoundAt: time.Now()}
+	for _, name := range slices.Sorted(maps.Keys(l.pools)) {
+		p := l.pools[name]
+		report.Pools = append(report.Pools, fleet.PoolReport{
+			Policy: p.policy, Status: p.status, Instances: p.instances, Inputs: p.inputs,
+			Decisions: p.decisions, Counts: maps.Clone(p.counts),
+		})
+	}
+	l.mu.Lock()
+	l.report = report
+	l.mu.Unlock()
+}
+
+// complain logs why a round was not completed, once as long as the reason stays the same.
+func (l *Loop) complain(ctx context.Context, pool string, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	reason := ""
+	if err != nil {
+		reason = err.Error()
+	}
+	if reason != "" && reason != l.complaints[pool] {
+		l.Log.Warn("round not completed, trying again", "pool", pool, "error", err)
+	}
+	l.complaints[pool] = reason
+}
+
+// decide is one round for one pool.
+func (l *Loop) decide(ctx context.Context, d fleet.Declaration, now time.Time) error {
+	p, err := l.pool(ctx, d.Name)
+	if err != nil {
+		return err
+	}
+	p.policy = d.Pool.Policy
+	status := p.status
+	status.Pool, status.Leader, status.Problem = d.Name, l.Identity, ""
+	switch {
+	case d.Deleting:
+		if !l.Actor.Abandon(d.Name) {
+			return nil // tell only when nothing of it is touched any more
+		}
+		status.ObservedIndex, status.Cause = d.Index, "the pool is being deleted"
+		return l.write(ctx, p, status, nil, now)
+	case d.Template == "":
+		status.Problem = d.Refused
+		return l.write(ctx, p, status, nil, now)
+	}
+	s, err := l.Observer.Snapshot(d.Name, l.Actor.Ops(d.Name), now)
+	if err != nil {
+		status.Problem = err.Error()
+		return l.write(ctx, p, status, nil, now)
+	}
+	s.Ended = l.Actor.Ended(d.Name)
+	var plan fleet.Plan
+	plan, p.memory = decide.Decide(s, p.memory, now)
+	count := fleet.CountOf(s.Instances, s.Template)
+	p.instances, p.inputs = s.Instances, plan.Inputs
+	status = spec.Status{
+		Pool: d.Name, ObservedIndex: s.Index, Template: s.Template, Desired: plan.Desired,
+		Ready: count.Ready, Updated: count.Updated, Booting: count.Booting, Draining: count.Draining,
+		Next: plan.Next, Cause: plan.Cause, Problem: plan.Problem, Leader: l.Identity,
+	}
+	// What was decided is written before it is done: the write fails when another leads, and a successor knows it.
+	if err := l.write(ctx, p, status, plan.Decisions, now); err != nil {
+		return err
+	}
+	l.Actor.Do(s.Pool, s.Template, plan.Ops())
+	return nil
+}
+
+// pool returns what is remembered about a pool; the first time, what a predecessor left.
+func (l *Loop) pool(ctx context.Context, name string) (*pool, error) {
+	if p := l.pools[name]; p != nil {
+		return p, nil
+	}
+	p := &pool{counts: map[fleet.Kind]int{}}
+	if err := l.load(ctx, spec.StatusKey(l.Stack, name), &p.status); err != nil {
+		return nil, err
+	}
+	if err := l.load(ctx, spec.DecisionsKey(l.Stack, name), &p.decisions); err != nil {
+		return nil, err
+	}
+	if n := len(p.decisions); n > 0 {
+		p.number = p.decisions[n-1].Number
+	}
+	p.memory = decide.Recall(p.status, p.decisions)
+	l.pools[name] = p
+	return p, nil
+}
+
+// load reads a key into v, which stays as it is when the key is not there or cannot be read.
+func (l *Loop) load(ctx context.Context, key string, v any) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	kv, err := l.Store.Get(ctx, key)
+	switch {
+	case errors.Is(err, consul.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	}
+	if err := json.Unmarshal(kv.Value, v); err != nil {
+		l.Log.Warn("ignoring what an earlier orchestrator left", "key", key, "error", err)
+	}
+	return nil
+}
+
+// write records new decisions and, when it changed or is due, the status. Nothing is recorded when it fails.
+func (l *Loop) write(ctx context.Context, p *pool, status spec.Status, decisions []fleet.Decision, now time.Time) error {
+	unchanged := status
+	unchanged.UpdatedAt = p.written.UpdatedAt
+	p.status = status
+	if unchanged == p.written && len(decisions) == 0 && now.Sub(p.written.UpdatedAt) < statusEvery {
+		p.status = p.written
+		return nil
+	}
+	status.UpdatedAt = now
+	text, err := json.Marshal(status)
+	if err != nil {
+		return fmt.Errorf("write status of %s: %w", status.Pool, err)
+	}
+	writes := []fleet.Write{{Key: spec.StatusKey(l.Stack, status.Pool), Value: text}}
+	all := p.decisions
+	if len(decisions) > 0 {
+		for i := range decisions {
+			decisions[i].Number = p.number + 1 + i
+		}
+		all = append(all, decisions...)
+		all = all[max(0, len(all)-keptDecisions):]
+		text, err := json.Marshal(all[max(0, len(all)-leftDecisions):])
+		if err != nil {
+			return fmt.Errorf("write decisions of %s: %w", status.Pool, err)
+		}
+		writes = append(writes, fleet.Write{Key: spec.DecisionsKey(l.Stack, status.Pool), Value: text})
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	if err := l.Term.Write(ctx, writes...); err != nil {
+		return err
+	}
+	p.written, p.status, p.decisions, p.number = status, status, all, p.number+len(decisions)
+	for _, d := range decisions {
+		p.counts[d.Kind]++
+		l.Log.Info("decided", "pool", status.Pool, "number", d.Number, "kind", d.Kind, "cause", d.Cause, "ops", opsText(d.Ops),
+			"size", d.Inputs.After, "arrivals_per_second", d.Inputs.ArrivalsPerSecond, "demand", d.Inputs.Demand, "queued", d.Inputs.Queued)
+	}
+	return nil
+}
+
+// opsText is operations on one line.
+func opsText(ops []fleet.Op) string {
+	text := ""
+	for i, op := range ops {
+		if i > 0 {
+			text += ", "
+		}
+		text += string(op.Kind) + " " + op.Instance
+	}
+	return text
+}

@@ -1,0 +1,209 @@
+// Package observe looks at the pools of a stack: at their documents, health and drain journals in Consul, their
+// containers in Docker, the counters of their load balancers and the metrics pages of their instances. It only reads.
+// What can be pushed is pushed; the rest is polled.
+package observe
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/viot-project/viot/infra/consul"
+	"github.com/viot-project/viot/infra/docker"
+	"github.com/viot-project/viot/infra/spec"
+	"github.com/viot-project/viot/orchestrator/fleet"
+)
+
+// Engine is what an observer needs of Docker.
+type Engine interface {
+	ListContainers(ctx context.Context, labels map[string]string) ([]docker.Container, error)
+	InspectContainer(ctx context.Context, nameOrID string) (docker.Container, error)
+	Events(ctx context.Context, labels map[string]string, handle func(docker.Event)) error
+}
+
+// Consul is what an observer needs of Consul.
+type Consul interface {
+	WatchPrefix(ctx context.Context, prefix string, index uint64, wait time.Duration) ([]consul.KV, uint64, error)
+	Instances(ctx context.Context, service string, index uint64, wait time.Duration) ([]consul.Instance, uint64, error)
+}
+
+const (
+	watchWait  = time.Minute
+	retryAfter = 500 * time.Millisecond
+	relist     = 5 * time.Second // containers are listed that often even without an event
+)
+
+// Observer knows what is known. Set the exported fields; then Run, and from any goroutine Pools and Snapshot.
+type Observer struct {
+	Stack  string
+	Engine Engine
+	Consul Consul
+	HTTP   *http.Client  // for balancers and instances; a request is bounded by this package
+	Poll   time.Duration // between two readings of the balancers' counters
+	Scrape time.Duration // between two readings of the instances' pages
+	Wake   func()        // called when something is known anew; must not block; may be nil
+	Log    hclog.Logger
+
+	mu           sync.Mutex
+	declared     map[string]fleet.Declaration // by pool
+	poolsKnown   bool
+	drains       map[string]map[string]bool // pool → instance names
+	drainsKnown  bool
+	containers   map[string]map[string]container // pool → name
+	engineErr    error                           // why containers are not known; nil when they are
+	health       map[string]*health              // by service
+	measurements map[string]*measurement         // by pool
+}
+
+var errNotYet = errors.New("not asked yet")
+
+// Run observes until ctx ends.
+func (o *Observer) Run(ctx context.Context) error {
+	o.mu.Lock()
+	o.declared, o.poolsKnown = map[string]fleet.Declaration{}, false
+	o.drains, o.drainsKnown = map[string]map[string]bool{}, false
+	o.containers, o.engineErr = map[string]map[string]container{}, errNotYet
+	o.health, o.measurements = map[string]*health{}, map[string]*measurement{}
+	o.mu.Unlock()
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	parts.Go(func() { o.followEngine(ctx) })
+	parts.Go(func() { o.followDrains(ctx) })
+	parts.Go(func() { o.every(ctx, o.Poll, o.pollBalancers) })
+	parts.Go(func() { o.every(ctx, o.Scrape, o.scrape) })
+	o.followPools(ctx)
+	return nil
+}
+
+func (o *Observer) wake() {
+	if o.Wake != nil {
+		o.Wake()
+	}
+}
+
+// every calls do at once and then every d until ctx ends.
+func (o *Observer) every(ctx context.Context, d time.Duration, do func(context.Context)) {
+	tick := time.NewTicker(d)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		do(ctx)
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
+}
+
+// Pools returns what is declared, ordered by name; known is false until Consul has told.
+func (o *Observer) Pools() (pools []fleet.Declaration, known bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(o.declared)) {
+		pools = append(pools, o.declared[name])
+	}
+	return pools, o.poolsKnown
+}
+
+// Snapshot joins all that is known about a pool with its operations in progress. An error says what is not known.
+func (o *Observer) Snapshot(pool string, ops map[string]fleet.OpState, now time.Time) (fleet.Snapshot, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	d := o.declared[pool]
+	switch h := o.health[d.Pool.Service.Name]; {
+	case o.engineErr != nil:
+		return fleet.Snapshot{}, errors.New("containers are not known: " + o.engineErr.Error())
+	case h == nil || !h.known:
+		return fleet.Snapshot{}, errors.New("health is not known: consul has not answered yet")
+	case !o.drainsKnown:
+		return fleet.Snapshot{}, errors.New("the drain journal is not known: consul has not answered yet")
+	}
+	s := fleet.Snapshot{Pool: d.Pool, Index: d.Index, Template: d.Template, Refused: d.Refused}
+	m := o.measurements[pool]
+	parts := fleet.Parts{
+		Containers:    make(map[string]fleet.Container, len(o.containers[pool])),
+		Registrations: o.health[d.Pool.Service.Name].of(pool),
+		Drains:        o.drains[pool],
+		Ops:           ops,
+	}
+	for name, c := range o.containers[pool] {
+		parts.Containers[name] = c.fleet(d.Pool.Template.Network)
+	}
+	if m != nil {
+		parts.Samples = m.samples()
+		s.Arrivals = m.arrivals(d.Pool.Balancers)
+	}
+	s.Instances = fleet.Assemble(d.Pool.Stack, pool, parts)
+	if m != nil {
+		s.Work = m.work(s.Instances, now)
+	}
+	return s, nil
+}
+
+// followDrains keeps the drain journals current.
+func (o *Observer) followDrains(ctx context.Context) {
+	prefix := spec.AllDrainsKey(o.Stack)
+	o.follow(ctx, "drain journals", func(index uint64) (uint64, error) {
+		kvs, next, err := o.Consul.WatchPrefix(ctx, prefix, index, watchWait)
+		if err != nil {
+			return 0, err
+		}
+		drains := map[string]map[string]bool{}
+		for _, kv := range kvs {
+			pool, instance, ok := strings.Cut(strings.TrimPrefix(kv.Key, prefix), "/")
+			if !ok || instance == "" {
+				continue
+			}
+			if drains[pool] == nil {
+				drains[pool] = map[string]bool{}
+			}
+			drains[pool][instance] = true
+		}
+		o.mu.Lock()
+		o.drains, o.drainsKnown = drains, true
+		o.mu.Unlock()
+		return next, nil
+	})
+}
+
+// follow repeats a blocking query until ctx ends, with a pause after each failure, and wakes the loop after each
+// answer. What is known stays known while Consul is silent.
+func (o *Observer) follow(ctx context.Context, what string, query func(index uint64) (uint64, error)) {
+	var index uint64
+	silent := false
+	for ctx.Err() == nil {
+		next, err := query(index)
+		index = next
+		switch {
+		case ctx.Err() != nil:
+		case err == nil:
+			if silent {
+				o.Log.Info("consul answers again", "about", what)
+			}
+			silent = false
+			o.wake()
+		default:
+			if !silent {
+				o.Log.Warn("consul does not answer, what was known stays in force", "about", what, "error", err)
+			}
+			silent, index = true, 0
+			pause(ctx, retryAfter)
+		}
+	}
+}
+
+// pause waits for d or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
