@@ -20,7 +20,7 @@ type ServerInfo struct {
 	Current  int       `json:"current"`        // requests in flight
 	Requests uint64    `json:"requests"`       // ever given to it
 	Wanted   bool      `json:"wanted"`         // it should get requests
-	Held     string    `json:"held,omitempty"` // why it should although Consul does not list it as passing
+	Held     string    `json:"held,omitempty"` // why it should although Consul does not say now that it passes
 	AsOf     time.Time `json:"asOf"`           // when HAProxy was asked
 }
 

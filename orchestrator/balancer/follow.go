@@ -24,7 +24,7 @@ type target struct {
 // Its maps are never changed, only replaced.
 type memory struct {
 	serve map[string]target // by server name
-	held  map[string]string // why a server is in serve although Consul does not list it as passing
+	held  map[string]string // why a server is in serve although Consul does not say now that it passes
 
 	passing    map[string]target // by Consul's newest answer
 	listed     map[string]string // status of every instance in that answer, by ID
@@ -102,7 +102,6 @@ func (m memory) follow(leaving map[string]bool, allowEmpty bool, now time.Time) 
 		status, listed := m.listed[name]
 		switch {
 		case m.lost:
-			held[name] = "consul does not answer"
 		case status == consul.StatusMaintenance, !listed && leaving[name]:
 			continue
 		case len(m.passing) == 0 && !allowEmpty:
@@ -113,6 +112,11 @@ func (m memory) follow(leaving map[string]bool, allowEmpty bool, now time.Time) 
 			continue
 		}
 		serve[name] = t
+	}
+	if m.lost {
+		for name := range serve {
+			held[name] = "consul does not answer"
+		}
 	}
 	m.serve, m.held = serve, held
 	return m

@@ -33,7 +33,7 @@ var (
 	descUp       = describe("balancer_haproxy_up", "1 when HAProxy answers on its admin socket, else 0.")
 	descContact  = describe("balancer_consul_contact_age_seconds", "Since Consul last answered; absent before it has.")
 	descReady    = describe("balancer_servers_ready", "Servers that get requests.")
-	descHeld     = describe("balancer_servers_held", "Servers that get requests although Consul does not list them as passing.")
+	descHeld     = describe("balancer_servers_held", "Servers that get requests although Consul does not say now that they pass.")
 	descArrivals = describe("balancer_arrivals_total", "Requests that reached HAProxy, queued and refused ones included.")
 	descRejected = describe("balancer_rejected_total", "Requests that no server got.")
 	descFailed   = describe("balancer_failed_total", "Requests that a server got and did not answer.")

@@ -209,7 +209,11 @@ func (r *route) cause(c change) string {
 	return "consul does not list it"
 }
 
+// logHeld logs what is newly held, unless all are because Consul is away: that has been said.
 func (r *route) logHeld(before map[string]string) {
+	if r.memory.lost {
+		return
+	}
 	for _, name := range slices.Sorted(maps.Keys(r.memory.held)) {
 		if why := r.memory.held[name]; before[name] != why {
 			r.log.Warn("holding a server that does not pass", "server", name, "reason", why)

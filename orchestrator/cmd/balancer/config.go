@@ -33,12 +33,10 @@ func (r *routes) String() string {
 	return strings.Join(parts, ",")
 }
 
+// Set never fails: Config.Validate has the say, with everything else that is wrong.
 func (r *routes) Set(text string) error {
 	for part := range strings.SplitSeq(text, ",") {
-		service, backend, ok := strings.Cut(part, "=")
-		if !ok {
-			return errors.New("want service=backend")
-		}
+		service, backend, _ := strings.Cut(part, "=")
 		*r = append(*r, balancer.Route{Service: service, Backend: backend})
 	}
 	return nil
