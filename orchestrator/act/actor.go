@@ -150,7 +150,7 @@ func (a *Actor) Ops(pool string) map[string]fleet.OpState {
 	})
 	ops := make(map[string]fleet.OpState, len(a.jobs[pool]))
 	for name, j := range a.jobs[pool] {
-		ops[name] = fleet.OpState{Op: j.op, Template: j.template, Note: j.note, Ended: !j.endedAt.IsZero(), Failed: j.failed}
+		ops[name] = fleet.OpState{Op: j.op, Template: j.template, Note: j.note, EndedAt: j.endedAt, Failed: j.failed}
 	}
 	return ops
 }

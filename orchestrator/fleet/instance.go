@@ -79,6 +79,7 @@ type Parts struct {
 	Drains        map[string]bool // names in the drain journal
 	Samples       map[string]Sample
 	Ops           map[string]OpState
+	ListedAt      time.Time // Containers is no older than this
 }
 
 // Assemble joins what is known about the instances of a pool, ordered by number. Names that are not instance
@@ -119,14 +120,17 @@ func (p Parts) assemble(name string) (i Instance, ok bool) {
 	r, registered := p.Registrations[name]
 	journalled := p.Drains[name]
 	op, busy := p.Ops[name]
-	if busy && op.Ended {
-		// The operation is over, but the view may be older than its effect: until the effect shows, the
+	if busy && !op.EndedAt.IsZero() {
+		// The operation is over, but what is known may be older than its effect: until the effect shows, the
 		// operation still explains the instance.
-		switch op.Kind {
-		case Start, Adopt:
-			busy = !(registered || op.Failed && !hasContainer)
+		stale := p.ListedAt.Before(op.EndedAt)
+		switch {
+		case op.Kind == Drain || op.Kind == Remove:
+			busy = hasContainer && stale || registered || journalled
+		case op.Failed:
+			busy = hasContainer && stale
 		default:
-			busy = !op.Failed && (hasContainer || registered || journalled)
+			busy = !registered || !c.Running && stale
 		}
 	}
 	if !busy && !hasContainer && !registered && !journalled {

@@ -25,10 +25,10 @@ type Op struct {
 // OpState is an operation that was begun.
 type OpState struct {
 	Op
-	Template string // Hash of the template a Start uses
-	Note     string // what it is waiting for, in words; empty when it is not held up
-	Ended    bool
-	Failed   bool // only when Ended
+	Template string    // Hash of the template a Start uses
+	Note     string    // what it is waiting for, in words; empty when it is not held up
+	EndedAt  time.Time // zero while it is in progress
+	Failed   bool      // only when it ended
 }
 
 // Ended is how an operation ended. An operation that was interrupted is not reported: it is begun again.

@@ -14,8 +14,8 @@ import (
 	"github.com/viot-project/viot/orchestrator/fleet"
 )
 
-// container is what Docker says about an instance: its line in the list, completed by an inspection whenever its
-// state is another than before.
+// container is what Docker says about an instance: its line in the list, completed by an inspection when it has begun
+// to run or has ended.
 type container struct {
 	listed    docker.Container
 	startedAt time.Time
@@ -69,7 +69,10 @@ func (o *Observer) followEngine(ctx context.Context) {
 		}
 	})
 	for ctx.Err() == nil {
-		err := o.Engine.Events(ctx, labels, func(docker.Event) { poke() })
+		err := o.Engine.Events(ctx, labels, func(e docker.Event) {
+			o.heard(e)
+			poke()
+		})
 		if ctx.Err() != nil {
 			return
 		}
@@ -79,8 +82,38 @@ func (o *Observer) followEngine(ctx context.Context) {
 	}
 }
 
+// heard takes in an event. The engine tells that a container died before its own list says so, and no later event
+// says when it does; so a death is believed at once.
+func (o *Observer) heard(e docker.Event) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch e.Action {
+	case docker.ActionDie:
+		o.died[e.ContainerID] = fmt.Sprintf("exited with code %d", e.ExitCode)
+	case docker.ActionStart:
+		delete(o.died, e.ContainerID)
+	default:
+		return
+	}
+	for _, containers := range o.containers {
+		if c, ok := containers[e.Name]; ok {
+			containers[e.Name] = o.believed(c)
+		}
+	}
+	o.wake()
+}
+
+// believed is c, or c as ended when an event said so.
+func (o *Observer) believed(c container) container {
+	if detail, ok := o.died[c.listed.ID]; ok && running(c.listed.State) {
+		c.listed.State, c.detail = docker.Exited, detail
+	}
+	return c
+}
+
 // list takes in what containers there are.
 func (o *Observer) list(ctx context.Context, labels map[string]string) {
+	began := time.Now()
 	pools, err := o.containersNow(ctx, labels)
 	if ctx.Err() != nil {
 		return
@@ -89,7 +122,15 @@ func (o *Observer) list(ctx context.Context, labels map[string]string) {
 	before := o.engineErr
 	o.engineErr = err
 	if err == nil {
-		o.containers = pools
+		o.containers, o.listedAt = pools, began
+		listed := map[string]bool{}
+		for _, containers := range pools {
+			for name, c := range containers {
+				containers[name] = o.believed(c)
+				listed[c.listed.ID] = true
+			}
+		}
+		maps.DeleteFunc(o.died, func(id, _ string) bool { return !listed[id] })
 	}
 	o.mu.Unlock()
 	switch {
@@ -113,7 +154,7 @@ func (o *Observer) containersNow(ctx context.Context, labels map[string]string) 
 	for _, l := range listed {
 		pool := l.Labels[spec.LabelPool]
 		c, ok := before[pool][l.Name]
-		if !ok || c.listed.ID != l.ID || c.listed.State != l.State {
+		if !ok || c.listed.ID != l.ID || running(c.listed.State) != running(l.State) || c.startedAt.IsZero() {
 			if c, err = o.inspect(ctx, l); errors.Is(err, docker.ErrNotFound) {
 				continue // gone since it was listed
 			} else if err != nil {
@@ -129,8 +170,12 @@ func (o *Observer) containersNow(ctx context.Context, labels map[string]string) 
 	return pools, nil
 }
 
-// inspect completes a container from the list.
+// inspect completes a container from the list. One that was not started yet is not asked about: the engine would not
+// answer before it has started.
 func (o *Observer) inspect(ctx context.Context, l docker.Container) (container, error) {
+	if l.State == docker.Created {
+		return container{detail: "it was never started"}, nil
+	}
 	i, err := o.Engine.InspectContainer(ctx, l.ID)
 	if err != nil {
 		return container{}, err
@@ -138,8 +183,6 @@ func (o *Observer) inspect(ctx context.Context, l docker.Container) (container, 
 	c := container{startedAt: i.StartedAt}
 	switch {
 	case running(i.State):
-	case i.StartedAt.IsZero():
-		c.detail = "it was never started"
 	case i.OOMKilled:
 		c.detail = "killed for want of memory"
 	default:

@@ -57,6 +57,8 @@ type Observer struct {
 	drains       map[string]map[string]bool // pool → instance names
 	drainsKnown  bool
 	containers   map[string]map[string]container // pool → name
+	died         map[string]string               // container ID → how it ended, by events that the list may not know of
+	listedAt     time.Time                       // when the list of containers was asked for
 	engineErr    error                           // why containers are not known; nil when they are
 	health       map[string]*health              // by service
 	measurements map[string]*measurement         // by pool
@@ -69,6 +71,7 @@ func (o *Observer) Run(ctx context.Context) error {
 	o.mu.Lock()
 	o.declared, o.poolsKnown = map[string]fleet.Declaration{}, false
 	o.drains, o.drainsKnown = map[string]map[string]bool{}, false
+	o.died = map[string]string{}
 	o.containers, o.engineErr = map[string]map[string]container{}, errNotYet
 	o.health, o.measurements = map[string]*health{}, map[string]*measurement{}
 	o.mu.Unlock()
@@ -131,6 +134,7 @@ func (o *Observer) Snapshot(pool string, ops map[string]fleet.OpState, now time.
 		Registrations: o.health[d.Pool.Service.Name].of(pool),
 		Drains:        o.drains[pool],
 		Ops:           ops,
+		ListedAt:      o.listedAt,
 	}
 	for name, c := range o.containers[pool] {
 		parts.Containers[name] = c.fleet(d.Pool.Template.Network)
