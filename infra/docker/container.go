@@ -40,14 +40,15 @@ const (
 
 // Container is a container as the engine reports it. ListContainers leaves the fields below the blank line zero.
 type Container struct {
-	ID      string
-	Name    string
-	Image   string // reference it was created from
-	ImageID string
-	State   State
-	Labels  map[string]string
-	IPs     map[string]string // network name → IPv4 address; only networks in which it has one
-	Ports   []Port            // published ones, with the host port in use
+	ID       string
+	Name     string
+	Image    string // reference it was created from
+	ImageID  string
+	State    State
+	Labels   map[string]string
+	Networks []string          // names of those it is attached to, sorted
+	IPs      map[string]string // network name → IPv4 address; only while it runs
+	Ports    []Port            // published ones, with the host port in use; only while it runs
 
 	CreatedAt  time.Time
 	StartedAt  time.Time // zero if never
@@ -211,6 +212,7 @@ func fromInspect(r container.InspectResponse) Container {
 	if mode := r.HostConfig.NetworkMode; mode.IsUserDefined() {
 		c.Spec.Network = string(mode)
 	}
+	c.Networks = slices.Sorted(maps.Keys(r.NetworkSettings.Networks))
 	for name, endpoint := range r.NetworkSettings.Networks {
 		if endpoint.IPAddress != "" {
 			c.IPs[name] = endpoint.IPAddress
@@ -244,6 +246,7 @@ func fromSummary(s container.Summary) Container {
 		}
 	}
 	if s.NetworkSettings != nil {
+		c.Networks = slices.Sorted(maps.Keys(s.NetworkSettings.Networks))
 		for name, endpoint := range s.NetworkSettings.Networks {
 			if endpoint.IPAddress != "" {
 				c.IPs[name] = endpoint.IPAddress

@@ -55,7 +55,7 @@ func TestContainerLife(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.State != docker.Running || got.ID != id || got.IPs[network] == "" || got.StartedAt.IsZero() || !got.FinishedAt.IsZero() {
+	if got.State != docker.Running || got.ID != id || got.IPs[network] == "" || !slices.Equal(got.Networks, []string{network}) || got.StartedAt.IsZero() || !got.FinishedAt.IsZero() {
 		t.Errorf("got %+v, want it running with an address", got)
 	}
 	if len(got.Ports) != 1 || got.Ports[0].HostPort == 0 || got.Ports[0].HostAddress != "127.0.0.1" {

@@ -38,6 +38,8 @@ type BuildSpec struct {
 	Tags       []string  // at least one
 	Args       map[string]string
 	Labels     map[string]string
+
+	HostNetwork bool // run its steps in the host's network, where a proxy may listen on the loopback
 }
 
 // InspectImage returns a local image by reference or ID. Errors: ErrNotFound.
@@ -84,7 +86,7 @@ func (c *Client) BuildImage(ctx context.Context, spec BuildSpec, progress func(l
 	}
 	r, err := c.api.ImageBuild(ctx, spec.Context, build.ImageBuildOptions{
 		Dockerfile: spec.Dockerfile, Target: spec.Target, Tags: spec.Tags, BuildArgs: args, Labels: spec.Labels,
-		Remove: true, ForceRemove: true,
+		Remove: true, ForceRemove: true, NetworkMode: buildNetwork(spec),
 	})
 	if err != nil {
 		return "", fmt.Errorf("build image %s: %w", name, classify(err, nil))
@@ -95,6 +97,22 @@ func (c *Client) BuildImage(ctx context.Context, spec BuildSpec, progress func(l
 		return "", fmt.Errorf("build image %s: %w", name, err)
 	}
 	return id, nil
+}
+
+func buildNetwork(spec BuildSpec) string {
+	if spec.HostNetwork {
+		return "host"
+	}
+	return "default"
+}
+
+// AskRegistry says whether the engine can get an image from its registry, which it asks for the manifest: nil when it
+// can. Errors: ErrNotFound when the registry answers and does not have it.
+func (c *Client) AskRegistry(ctx context.Context, reference string) error {
+	if _, err := c.api.DistributionInspect(ctx, reference, ""); err != nil {
+		return fmt.Errorf("ask the registry for %s: %w", reference, classify(err, nil))
+	}
+	return nil
 }
 
 // PullImage fetches an image from its registry. Progress, which may be nil, is told each line. Errors: ErrNotFound,
@@ -139,6 +157,23 @@ func (c *Client) RemoveImage(ctx context.Context, reference string) error {
 	_, err := c.api.ImageRemove(ctx, reference, image.RemoveOptions{PruneChildren: true})
 	if err := classify(err, ErrInUse); err != nil && !errors.Is(err, ErrNotFound) {
 		return fmt.Errorf("remove image %s: %w", reference, err)
+	}
+	return nil
+}
+
+// RemoveDangling removes the images that have no tag and carry all labels, such as a build's stages. Those in use are
+// left.
+func (c *Client) RemoveDangling(ctx context.Context, labels map[string]string) error {
+	args := labelFilter(labels)
+	args.Add("dangling", "true")
+	list, err := c.api.ImageList(ctx, image.ListOptions{Filters: args})
+	if err != nil {
+		return fmt.Errorf("list images without a tag: %w", classify(err, nil))
+	}
+	for _, s := range list {
+		if err := c.RemoveImage(ctx, s.ID); err != nil && !errors.Is(err, ErrInUse) {
+			return err
+		}
 	}
 	return nil
 }

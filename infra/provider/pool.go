@@ -64,7 +64,14 @@ type PoolState struct {
 	ModifyIndex  int    `pulumi:"modifyIndex"`
 	TemplateHash string `pulumi:"templateHash"`
 	ServiceName  string `pulumi:"serviceName"`
+	Status       string `pulumi:"status"`
 }
+
+// Values of PoolState.Status.
+const (
+	statusReady   = "ready"
+	statusPending = "pending" // written, but not seen to be true
+)
 
 // Annotate implements infer.Annotated.
 func (p *Pool) Annotate(a infer.Annotator) {
@@ -131,4 +138,5 @@ func (p *PoolState) Annotate(a infer.Annotator) {
 	a.Describe(&p.ModifyIndex, "Consul's index of the last write of the document.")
 	a.Describe(&p.TemplateHash, "Hash of the template; instances carry it as label io.viot.template.")
 	a.Describe(&p.ServiceName, "Consul service name in use.")
+	a.Describe(&p.Status, "ready, or pending while the orchestrator has not been seen to make the last change true.")
 }

@@ -34,6 +34,8 @@ type Pool struct {
 	ServiceName pulumi.StringOutput `pulumi:"serviceName"`
 	// Stack it belongs to.
 	Stack pulumi.StringOutput `pulumi:"stack"`
+	// ready, or pending while the orchestrator has not been seen to make the last change true.
+	Status pulumi.StringOutput `pulumi:"status"`
 	// What an instance is started from. A change replaces every instance, one by one.
 	Template PoolTemplateOutput `pulumi:"template"`
 	// Hash of the template; instances carry it as label io.viot.template.
@@ -282,6 +284,11 @@ func (o PoolOutput) ServiceName() pulumi.StringOutput {
 // Stack it belongs to.
 func (o PoolOutput) Stack() pulumi.StringOutput {
 	return o.ApplyT(func(v *Pool) pulumi.StringOutput { return v.Stack }).(pulumi.StringOutput)
+}
+
+// ready, or pending while the orchestrator has not been seen to make the last change true.
+func (o PoolOutput) Status() pulumi.StringOutput {
+	return o.ApplyT(func(v *Pool) pulumi.StringOutput { return v.Status }).(pulumi.StringOutput)
 }
 
 // What an instance is started from. A change replaces every instance, one by one.
