@@ -131,11 +131,11 @@ func (r *round) load() load {
 // resize decides how many instances the pool should have.
 func (r *round) resize() {
 	m, policy := &r.m, r.Pool.Policy
-	perInstance := r.Pool.Template.CPUs
-	if perInstance == 0 {
-		perInstance = 1 // no limit: what one busy core can do
+	capacity := r.Pool.Template.CPUs
+	if capacity == 0 {
+		capacity = 1 // no limit: what one busy core can do
 	}
-	perInstance *= policy.TargetUtilisation
+	perInstance := capacity * policy.TargetUtilisation
 	load, service, queued := r.load(), m.service.seconds, 0
 	if m.source == fromBalancers {
 		queued = r.Arrivals.Queued
@@ -149,8 +149,9 @@ func (r *round) resize() {
 	switch {
 	case !load.known:
 	case service > 0:
+		// What is left free on purpose works the backlog off.
 		backlog := float64(queued) * service / backlogWithin.Seconds()
-		need = instances((demand + backlog) / perInstance)
+		need = max(instances(demand/perInstance), instances((demand+backlog)/capacity))
 		why = fmt.Sprintf("%s arrivals/s × %s ms = %s cores", number(load.perSecond), number(service*1000), number(demand))
 		if queued > 0 {
 			why += fmt.Sprintf(" and %d queued", queued)

@@ -72,7 +72,7 @@ type boots struct {
 
 const (
 	bootSteady  = 10 * time.Second // ready for that long, an instance proves that its template works
-	bootEarly   = 3 * time.Second  // one that dies within that time of its start never worked
+	bootEarly   = time.Second      // one that dies within that time of its start never worked
 	bootBackoff = time.Second      // before the third try in a row; doubles with each further one
 	bootLongest = time.Minute
 	bootHalt    = 3 // failures in a row after which a roll-out counts as halted

@@ -123,7 +123,7 @@ func (p Parts) assemble(name string) (i Instance, ok bool) {
 	if busy && !op.EndedAt.IsZero() {
 		// The operation is over, but what is known may be older than its effect: until the effect shows, the
 		// operation still explains the instance.
-		stale := p.ListedAt.Before(op.EndedAt)
+		stale := !p.ListedAt.After(op.EndedAt)
 		switch {
 		case op.Kind == Drain || op.Kind == Remove:
 			busy = hasContainer && stale || registered || journalled

@@ -20,13 +20,9 @@ import (
 
 	"github.com/viot-project/viot/infra/consul"
 	"github.com/viot-project/viot/infra/docker"
-	"github.com/viot-project/viot/infra/spec"
-	"github.com/viot-project/viot/orchestrator/act"
 	"github.com/viot-project/viot/orchestrator/admin"
-	"github.com/viot-project/viot/orchestrator/fleet"
 	"github.com/viot-project/viot/orchestrator/lease"
 	"github.com/viot-project/viot/orchestrator/loop"
-	"github.com/viot-project/viot/orchestrator/observe"
 )
 
 func main() {
@@ -63,37 +59,27 @@ func run(ctx context.Context, args []string, getenv func(string) string, stderr 
 	if err != nil {
 		return fmt.Errorf("-listen: %w", err)
 	}
-	d := &daemon{config: c, log: log, engine: engine, consul: registry, http: newHTTPClient()}
-	d.metrics = admin.NewMetrics(d.report)
-	d.lease = &lease.Lease{
-		Consul: lease.Client{Client: registry}, Key: spec.LeaderKey(c.stack), Identity: c.identity, Log: log.Named("lease"),
+	orchestrator := &loop.Orchestrator{
+		Stack: c.stack, Identity: c.identity, Engine: engine, Consul: lease.Client{Client: registry}, HTTP: newHTTPClient(),
+		Round: c.round, Scrape: c.scrape, Log: log,
+	}
+	metrics := admin.NewMetrics(orchestrator.Report)
+	orchestrator.Took = func(took time.Duration) { metrics.Rounds.Observe(took.Seconds()) }
+	questions := &admin.Admin{
+		Stack: c.stack, Identity: c.identity, Leader: orchestrator.Leader, Acting: orchestrator.Report,
+		Ready: once(registry.Ready, engine.Check), Store: registry, Registry: metrics.Registry, Log: log.Named("admin"),
 	}
 	log.Info("orchestrator starts", "stack", c.stack, "identity", c.identity, "consul", c.consul, "docker", engine.Host(),
 		"listen", listener.Addr().String())
 	parts, ctx := errgroup.WithContext(ctx)
-	parts.Go(func() error { return d.lease.Run(ctx, d.lead) })
-	parts.Go(func() error { return d.serve(ctx, listener) })
+	parts.Go(func() error { return orchestrator.Run(ctx) })
+	parts.Go(func() error { return serve(ctx, listener, questions.Handler(), log.Named("admin")) })
 	err = parts.Wait()
 	log.Info("orchestrator ends")
 	return err
 }
 
-// daemon is the parts that live as long as the process.
-type daemon struct {
-	config  config
-	log     hclog.Logger
-	engine  *docker.Client
-	consul  *consul.Client
-	http    *http.Client
-	metrics *admin.Metrics
-	lease   *lease.Lease
-
-	loop    atomic.Pointer[loop.Loop] // while acting
-	reached atomic.Bool               // Consul and Docker have answered
-}
-
-// newHTTPClient returns the client for instances and balancers: neighbours, so no proxy. Requests are bounded by their
-// contexts.
+// newHTTPClient returns the client for instances and load balancers: neighbours, so no proxy.
 func newHTTPClient() *http.Client {
 	return &http.Client{Transport: &http.Transport{
 		DialContext:         (&net.Dialer{Timeout: time.Second}).DialContext,
@@ -102,56 +88,28 @@ func newHTTPClient() *http.Client {
 	}}
 }
 
-// lead acts until ctx, which is the term's, ends.
-func (d *daemon) lead(ctx context.Context, term *lease.Term) error {
-	wake := loop.NewWakeable()
-	observer := &observe.Observer{
-		Stack: d.config.stack, Engine: d.engine, Consul: d.consul, HTTP: d.http,
-		Poll: d.config.round, Scrape: d.config.scrape, Wake: wake.Wake, Log: d.log.Named("observe"),
-	}
-	actor := &act.Actor{Engine: d.engine, Consul: d.consul, HTTP: d.http, Term: term, Wake: wake.Wake, Log: d.log.Named("act")}
-	rounds := &loop.Loop{
-		Stack: d.config.stack, Identity: d.config.identity, Observer: observer, Actor: actor, Store: d.consul, Term: term,
-		Every: d.config.round, Took: func(took time.Duration) { d.metrics.Rounds.Observe(took.Seconds()) }, Log: d.log.Named("loop"),
-	}
-	d.loop.Store(rounds)
-	defer d.loop.Store(nil)
-	parts, ctx := errgroup.WithContext(ctx)
-	parts.Go(func() error { return observer.Run(ctx) })
-	parts.Go(func() error { return actor.Run(ctx) })
-	parts.Go(func() error { return rounds.Run(ctx, wake) })
-	return parts.Wait()
-}
-
-// report is the acting loop's; false while standing by.
-func (d *daemon) report() (fleet.Report, bool) {
-	if l := d.loop.Load(); l != nil {
-		return l.Report(), true
-	}
-	return fleet.Report{}, false
-}
-
-// ready returns nil once Consul and Docker have both answered.
-func (d *daemon) ready(ctx context.Context) error {
-	if d.reached.Load() {
-		return nil
-	}
-	if err := errors.Join(d.consul.Ready(ctx), d.engine.Check(ctx)); err != nil {
+// once returns a check that passes for good when all checks have passed once.
+func once(checks ...func(context.Context) error) func(context.Context) error {
+	var passed atomic.Bool
+	return func(ctx context.Context) error {
+		if passed.Load() {
+			return nil
+		}
+		var problems []error
+		for _, check := range checks {
+			problems = append(problems, check(ctx))
+		}
+		err := errors.Join(problems...)
+		passed.Store(err == nil)
 		return err
 	}
-	d.reached.Store(true)
-	return nil
 }
 
-// serve answers questions until ctx ends.
-func (d *daemon) serve(ctx context.Context, listener net.Listener) error {
-	a := &admin.Admin{
-		Stack: d.config.stack, Identity: d.config.identity, Leader: d.lease.Holder, Acting: d.report, Ready: d.ready,
-		Store: d.consul, Registry: d.metrics.Registry, Log: d.log.Named("admin"),
-	}
+// serve answers HTTP requests until ctx ends.
+func serve(ctx context.Context, listener net.Listener, handler http.Handler, log hclog.Logger) error {
 	server := &http.Server{
-		Handler: a.Handler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,
-		ErrorLog: d.log.Named("admin").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
+		Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,
+		ErrorLog: log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
 	}
 	stop := context.AfterFunc(ctx, func() {
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
