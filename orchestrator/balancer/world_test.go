@@ -3,6 +3,7 @@ package balancer_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -71,9 +72,11 @@ type instance struct {
 	name    string
 	port    int
 	served  atomic.Int64
-	entered chan struct{} // one value for each request to /hold
-	release chan struct{} // closed to answer these
-	hangUp  atomic.Bool   // closes connections instead of answering
+	first   atomic.Pointer[time.Time] // when the first request came
+	last    atomic.Pointer[time.Time] // and the newest one
+	entered chan struct{}             // one value for each request to /hold
+	release chan struct{}             // closed to answer these
+	hangUp  atomic.Bool               // closes connections instead of answering
 }
 
 func (w *world) newInstance() *instance {
@@ -92,6 +95,9 @@ func (i *instance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/readyz" {
 		return
 	}
+	now := time.Now()
+	i.first.CompareAndSwap(nil, &now)
+	i.last.Store(&now)
 	i.served.Add(1)
 	io.Copy(io.Discard, r.Body)
 	if i.hangUp.Load() {
@@ -106,6 +112,14 @@ func (i *instance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("X-Viot-Instance", i.name)
 	fmt.Fprintln(w, i.name)
+}
+
+// isServing returns nil once the instance has got a request.
+func (i *instance) isServing() error {
+	if i.served.Load() == 0 {
+		return errors.New("it has got no request")
+	}
+	return nil
 }
 
 // register registers an instance as the orchestrator does.
