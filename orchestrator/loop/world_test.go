@@ -29,6 +29,9 @@ const (
 	port    = 8080
 	work    = 0.010 // CPU seconds a request takes
 	idle    = 0.002 // cores an instance uses without requests
+
+	// listLag is how long the engine still lists a container as running after it told that it died.
+	listLag = 100 * time.Millisecond
 )
 
 // world is a small working world: an engine whose containers boot and serve, a Consul that checks them, a load
@@ -84,6 +87,7 @@ type box struct {
 	state      docker.State
 	startedAt  time.Time
 	exitCode   int
+	exitedAt   time.Time
 	frozen     bool
 	cpus       float64
 	outAt      time.Time // when it was last taken out of service; zero while in service or never
@@ -227,7 +231,7 @@ func (w *world) byID(id string) *box {
 
 func (w *world) exit(b *box, code int) {
 	w.serve()
-	b.state, b.exitCode = docker.Exited, code
+	b.state, b.exitCode, b.exitedAt = docker.Exited, code, time.Now()
 	w.emit(docker.ActionDie, b)
 }
 
@@ -454,7 +458,11 @@ func (c *client) ListContainers(ctx context.Context, labels map[string]string) (
 	err = c.engine(ctx, func() error {
 		for _, b := range c.w.boxes {
 			if b.spec.Labels[spec.LabelStack] == labels[spec.LabelStack] && b.spec.Labels[spec.LabelRole] == labels[spec.LabelRole] {
-				list = append(list, b.container())
+				l := b.container()
+				if b.state == docker.Exited && time.Since(b.exitedAt) < listLag {
+					l.State = docker.Running
+				}
+				list = append(list, l)
 			}
 		}
 		return nil
@@ -632,6 +640,9 @@ func (c *client) Register(ctx context.Context, r consul.Registration) error {
 		return c.effect("register "+r.ID, func() error {
 			c.w.registered[r.ID] = &registration{r, true}
 			if b := c.w.boxes[r.ID]; b != nil {
+				if !b.outAt.IsZero() {
+					c.w.wrong("register %s, which was taken out to be drained", r.ID)
+				}
 				b.wasIn, b.outAt = true, time.Time{}
 			}
 			c.w.touch("service/" + r.Service)
