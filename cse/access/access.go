@@ -5,7 +5,7 @@
 //  1. The admin originator of the CSE may do everything.
 //  2. An accessControlPolicy is governed by its own selfPrivileges.
 //  3. A resource that names accessControlPolicies is governed by the privileges of those that exist; one that permits suffices.
-//     If none of them exists any more, only the admin has access.
+//     If none of them exists any more, it is as if it named none.
 //  4. A resource whose type has no accessControlPolicyIDs, such as contentInstance, is governed as its parent is.
 //  5. Any other resource belongs to its creator and to the AE it is under: they may do everything with it, others nothing.
 //     It does not inherit the policies of its parent.
@@ -26,7 +26,7 @@ type Subject struct {
 	Type     resource.Type // of the resource asked for
 	Creator  string        // of the resource that governs it
 	Host     string        // AE-ID of the AE that the governing resource is or is under; empty if none
-	Governed bool          // it names policies, whether they still exist or not
+	Governed bool          // it names policies that exist
 	// Rules of the policies that govern it: privileges, or the selfPrivileges if it is itself a policy.
 	Rules []resource.Rule
 }

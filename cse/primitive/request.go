@@ -37,8 +37,8 @@ func (o Operation) String() string {
 // ResultContent says what of the result the originator wants back, TS-0001 table 8.1.2-1.
 type ResultContent int
 
-// The result contents of Release 2, and ModifiedAttributes and DiscoveryReferences of Release 3. DefaultResult is
-// the default of the operation.
+// The result contents of Release 2, and ModifiedAttributes and DiscoveryReferences of Release 3. DefaultResult stands for what the
+// operation answers when the originator does not say; it is not the zero value, which is Nothing.
 const (
 	DefaultResult         ResultContent = -1
 	Nothing               ResultContent = 0

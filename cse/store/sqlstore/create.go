@@ -22,8 +22,8 @@ type creation struct {
 
 // family is a parent in a transaction that creates children in it, with its counters as they will be.
 type family struct {
-	node  store.Node
-	added bool // its counters changed
+	node    store.Node
+	counted bool // its counters changed
 }
 
 // create runs a group of creations in one transaction. Afterwards each has its own result or error; the error returned is one
@@ -54,7 +54,7 @@ func (s *Store) create(ctx context.Context, group []*creation) error {
 				p.StateTag++
 				p.Count++
 				p.Bytes += c.result.Size
-				c.parent.added = true
+				c.parent.counted = true
 				c.result.StateTag = p.StateTag
 			}
 			children = append(children, c.result)
@@ -69,11 +69,13 @@ func (s *Store) create(ctx context.Context, group []*creation) error {
 		if err := t.insert(ctx, children); err != nil {
 			return err
 		}
-		if err := t.insertRows(ctx, `INSERT INTO receipt (id, et, result)`, receipts); err != nil {
+		// There may be one that has expired and has not been swept yet.
+		if err := t.insertRows(ctx, `INSERT INTO receipt (id, et, result)`,
+			` ON CONFLICT (id) DO UPDATE SET et = excluded.et, result = excluded.result`, receipts); err != nil {
 			return err
 		}
 		for _, f := range families {
-			if !f.added {
+			if !f.counted {
 				continue
 			}
 			if err := t.evict(ctx, &f.node.Resource); err != nil {
@@ -193,7 +195,7 @@ func (t *tx) buildChildren(ctx context.Context, group []*creation) error {
 		case paths[r.Path]:
 			c.err = store.ErrNameTaken
 		default:
-			if c.err = t.checkFree(ctx, *r); c.err != nil && !errors.Is(c.err, store.ErrNameTaken) && !errors.Is(c.err, store.ErrIDTaken) {
+			if c.err = t.checkFree(ctx, c.parent, *r); c.err != nil && !errors.Is(c.err, store.ErrNameTaken) && !errors.Is(c.err, store.ErrIDTaken) {
 				return c.err
 			}
 		}
@@ -207,9 +209,9 @@ func (t *tx) buildChildren(ctx context.Context, group []*creation) error {
 // errSameGroup says that the same request is in the same group twice; the second is answered by the next group.
 var errSameGroup = errors.New("repeated in the same group")
 
-// checkFree reports whether name and identifier of r are free, and frees them if what has them has expired. Instances with a
-// generated name need no look: it contains their identifier, which is as good as unique.
-func (t *tx) checkFree(ctx context.Context, r resource.Resource) error {
+// checkFree reports whether name and identifier of r are free, and frees them if what has them has expired in the same parent.
+// Instances with a generated name need no look: it contains their identifier, which is as good as unique.
+func (t *tx) checkFree(ctx context.Context, parent *family, r resource.Resource) error {
 	if r.Type.Instance() && r.Name() == r.ID {
 		return nil
 	}
@@ -219,17 +221,17 @@ func (t *tx) checkFree(ctx context.Context, r resource.Resource) error {
 	if err != nil {
 		return err
 	}
-	taken := error(nil)
+	var taken error
 	for _, h := range holders {
 		switch {
-		case !h.ExpiresAt.IsZero() && !h.ExpiresAt.After(r.CreatedAt):
+		case h.ParentID == r.ParentID && !h.ExpiresAt.IsZero() && !h.ExpiresAt.After(r.CreatedAt):
 			if err := t.deleteTree(ctx, h); err != nil {
 				return err
 			}
 			if h.Type.Instance() {
-				if err := t.exec(ctx, `UPDATE tally SET cni = cni - 1, cbs = cbs - $2 WHERE ri = $1`, h.ParentID, h.Size); err != nil {
-					return err
-				}
+				parent.node.Resource.Count--
+				parent.node.Resource.Bytes -= h.Size
+				parent.counted = true
 			}
 		case h.ID == r.ID:
 			return store.ErrIDTaken

@@ -151,16 +151,17 @@ func (t *tx) insert(ctx context.Context, rs []resource.Resource) error {
 			expiry(r.ExpiresAt), r.Creator, r.Host, r.Governor, policies, min(len(own), 1), size, seq, string(r.Attributes)})
 	}
 	if err := t.insertRows(ctx, `INSERT INTO resource
-		(ri, pi, ty, path, ct, lt, et, creator, host, gov, policies, labelled, cs, seq, attrs)`, resources); err != nil {
+		(ri, pi, ty, path, ct, lt, et, creator, host, gov, policies, labelled, cs, seq, attrs)`, "", resources); err != nil {
 		return err
 	}
-	if err := t.insertRows(ctx, `INSERT INTO tally (ri, st, cni, cbs, mni, mbs)`, tallies); err != nil {
+	if err := t.insertRows(ctx, `INSERT INTO tally (ri, st, cni, cbs, mni, mbs)`, "", tallies); err != nil {
 		return err
 	}
-	return t.insertRows(ctx, `INSERT INTO label (lbl, ri)`, labels)
+	return t.insertRows(ctx, `INSERT INTO label (lbl, ri)`, "", labels)
 }
 
-func (t *tx) insertRows(ctx context.Context, into string, rows [][]any) error {
+// insertRows inserts rows with statements that begin with into and end with conflict.
+func (t *tx) insertRows(ctx context.Context, into, conflict string, rows [][]any) error {
 	for len(rows) > 0 {
 		n := insertChunk
 		for n > len(rows) {
@@ -182,7 +183,7 @@ func (t *tx) insertRows(ctx context.Context, into string, rows [][]any) error {
 			}
 			query += ")"
 		}
-		if err := t.exec(ctx, query, p...); err != nil {
+		if err := t.exec(ctx, query+conflict, p...); err != nil {
 			return err
 		}
 		rows = rows[n:]

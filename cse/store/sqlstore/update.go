@@ -104,5 +104,5 @@ func (t *tx) replaceLabels(ctx context.Context, id string, labels []string) erro
 	for i, l := range labels {
 		rows[i] = []any{l, id}
 	}
-	return t.insertRows(ctx, `INSERT INTO label (lbl, ri)`, rows)
+	return t.insertRows(ctx, `INSERT INTO label (lbl, ri)`, "", rows)
 }
