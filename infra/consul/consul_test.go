@@ -2,11 +2,13 @@ package consul_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -323,6 +325,30 @@ func TestACL(t *testing.T) {
 	must(t, err)
 	want(t, "write without a token", anonymous.Put(t.Context(), "viot/a", nil), consul.ErrDenied)
 	must(t, s.Client().Put(t.Context(), "viot/a", nil))
+
+	// A token without the right to read must not make a service look empty.
+	must(t, s.Client().Register(t.Context(), consul.Registration{ID: "cse-1", Service: "cse", Address: "10.1.2.3", Port: 80,
+		ReadinessURL: "http://" + s.Address + "/v1/status/leader"}))
+	blind, err := consul.New(s.Address, newToken(t, s.Address))
+	must(t, err)
+	for index := uint64(0); err == nil; { // the registration reaches the catalog a moment later
+		_, index, err = blind.Instances(t.Context(), "cse", index, wait)
+	}
+	want(t, "instances with a token that may not see them", err, consul.ErrDenied)
+}
+
+// newToken makes a token that may do nothing.
+func newToken(t *testing.T, address string) string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+address+"/v1/acl/token", strings.NewReader("{}"))
+	must(t, err)
+	r.Header.Set("X-Consul-Token", consultest.Token)
+	response, err := http.DefaultClient.Do(r)
+	must(t, err)
+	defer response.Body.Close()
+	var token struct{ SecretID string }
+	must(t, json.NewDecoder(response.Body).Decode(&token))
+	return token.SecretID
 }
 
 func TestDataSurvivesARestart(t *testing.T) {

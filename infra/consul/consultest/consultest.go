@@ -85,7 +85,7 @@ func (s *Server) Kill() {
 	s.process = nil
 }
 
-// Restart starts a killed server again on its data and waits until it takes writes.
+// Restart starts a killed server again on its data and waits until it is ready.
 func (s *Server) Restart() {
 	s.tb.Helper()
 	if err := s.run(); err != nil {
@@ -133,13 +133,23 @@ func (s *Server) run() error {
 	return nil
 }
 
-// ready polls until the server takes writes; an error when it exits before.
+// ready polls until the server takes writes and sessions; an error when it exits before.
 func (s *Server) ready() error {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	client := s.Client()
+	try := func() error {
+		if err := client.Ready(ctx); err != nil {
+			return err
+		}
+		id, err := client.CreateSession(ctx, "test", 10*time.Second) // works a moment later than writes do
+		if err != nil {
+			return err
+		}
+		return client.DestroySession(ctx, id)
+	}
 	for {
-		err := client.Ready(ctx)
+		err := try()
 		if err == nil {
 			return nil
 		}
