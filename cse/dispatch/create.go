@@ -7,6 +7,7 @@ import (
 	"encoding/base32"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -62,7 +63,7 @@ func (q *request) create(ctx context.Context) (primitive.Response, error) {
 		Parent: q.to, Now: q.now, Receipt: q.receipt(), ReceiptUntil: q.now.Add(receiptLifetime),
 		Build: func(parent store.Node) (resource.Resource, error) {
 			if !parent.Resource.Type.MayContain(t) {
-				return resource.Resource{}, primitive.Errorf(primitive.InvalidChildResourceType, "%s cannot have a child of type %s", parent.Resource.Type, t)
+				return resource.Resource{}, invalidChild(parent.Resource.Type, t)
 			}
 			if err := q.permit(who, parent); err != nil {
 				return resource.Resource{}, err
@@ -70,10 +71,29 @@ func (q *request) create(ctx context.Context) (primitive.Response, error) {
 			return q.build(t, given, policies, parent)
 		},
 	})
+	if errors.Is(err, store.ErrNotFound) {
+		err = q.whyNoParent(ctx, t)
+	}
 	if err != nil {
 		return primitive.Response{}, err
 	}
 	return q.created(created, given), nil
+}
+
+// whyNoParent tells a parent that is not there from one that is an instance, which the store does not take for a parent.
+func (q *request) whyNoParent(ctx context.Context, t resource.Type) error {
+	n, err := q.d.Store.Get(ctx, q.to, q.now)
+	if err == nil && !n.Resource.Type.MayContain(t) {
+		return invalidChild(n.Resource.Type, t)
+	}
+	if err == nil {
+		return store.ErrNotFound // it came too late
+	}
+	return err
+}
+
+func invalidChild(parent, child resource.Type) error {
+	return primitive.Errorf(primitive.InvalidChildResourceType, "%s cannot have a child of type %s", parent, child)
 }
 
 // build makes the child of parent that q asks for.
