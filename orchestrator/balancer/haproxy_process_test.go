@@ -58,7 +58,7 @@ func startHAProxy(t testing.TB, edit ...string) *haproxyProcess {
 	h.Address, h.Internal = freeAddress(t), freeAddress(t)
 	socket := filepath.Join(dir, "admin.sock")
 	edited := strings.NewReplacer(append(edit,
-		"/run/haproxy/admin.sock", socket, "bind :8080", "bind "+h.Address, "bind :8404", "bind "+h.Internal)...).Replace(string(text))
+		"SERVICE", "cse", "/var/lib/haproxy/admin.sock", socket, "bind :8080", "bind "+h.Address, "bind :8404", "bind "+h.Internal)...).Replace(string(text))
 	if err := os.WriteFile(h.config, []byte(edited), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -435,7 +435,8 @@ func TestServersAreListed(t *testing.T) {
 	t.Parallel()
 	inBubble(t, false, func(t *testing.T, c *fakeConsul, h *fakeHAProxy, b *Balancer, _ *bytes.Buffer) {
 		c.set(func() { c.instances = "b a" })
-		time.Sleep(settle)
+		time.Sleep(settle + DefaultResync/2) // between two rounds
+		synctest.Wait()
 		h.set(func() { h.servers["old"] = &Server{Name: "old", State: Maintenance, Used: 1}; delete(h.servers, "b") })
 		w := httptest.NewRecorder()
 		b.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/v1/servers", nil))
