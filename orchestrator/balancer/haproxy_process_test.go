@@ -18,6 +18,9 @@ import (
 // haproxyVariable names the HAProxy binary to test with; without it the one on PATH is taken.
 const haproxyVariable = "VIOT_TEST_HAPROXY"
 
+// haproxyConfig is the configuration to test with.
+const haproxyConfig = "testdata/haproxy.cfg"
+
 // deadline is a safety net: what is waited for comes within milliseconds or seconds, and how fast is no verdict.
 const deadline = 60 * time.Second
 
@@ -50,7 +53,7 @@ func startHAProxy(t testing.TB, edit ...string) *haproxyProcess {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	text, err := os.ReadFile("testdata/haproxy.cfg")
+	text, err := os.ReadFile(haproxyConfig)
 	if err != nil {
 		t.Fatal(err)
 	}

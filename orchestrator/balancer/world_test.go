@@ -110,7 +110,6 @@ func (i *instance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if ms, _ := strconv.Atoi(r.URL.Query().Get("ms")); ms > 0 {
 		time.Sleep(time.Duration(ms) * time.Millisecond) // the instance's work, not a wait of the test
 	}
-	w.Header().Set("X-Viot-Instance", i.name)
 	fmt.Fprintln(w, i.name)
 }
 
