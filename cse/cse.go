@@ -31,8 +31,9 @@ type Server struct {
 	dispatcher *dispatch.Dispatcher
 	handler    http.Handler
 	log        hclog.Logger
-	prepared   atomic.Bool // the store has schema and CSEBase
-	draining   atomic.Bool
+	prepared   atomic.Bool  // the store has schema and CSEBase
+	draining   atomic.Bool  // the end has been asked for
+	requests   atomic.Int64 // Mca requests that have come
 }
 
 // New puts an instance together. It starts nothing and does not touch the store, which stays the caller's to close.
@@ -60,6 +61,7 @@ func New(c Config, s store.Store, log hclog.Logger) *Server {
 			h.ServeHTTP(w, r)
 			return
 		}
+		v.requests.Add(1)
 		mca.ServeHTTP(w, r)
 	})
 	return v
@@ -75,8 +77,9 @@ const (
 	maxHeader     = 64 << 10
 )
 
-// Serve answers on l until ctx ends, then drains: /readyz fails from that moment, requests in flight finish within the drain
-// timeout and connections are closed. It is nil after a drain, even if some requests took too long and were cut off.
+// Serve answers on l until ctx ends, then drains within the drain timeout: /readyz fails and answers close their connections from
+// that moment, requests that still come are served until none does, those in flight finish. It returns nil after a drain, even
+// if some requests took too long and were cut off.
 func (v *Server) Serve(ctx context.Context, l net.Listener) error {
 	server := &http.Server{
 		Handler:           v.handler,
@@ -107,11 +110,32 @@ func (v *Server) Serve(ctx context.Context, l net.Listener) error {
 	v.log.Info("draining", "cause", context.Cause(ctx).Error(), "timeout", v.config.DrainTimeout)
 	limit, cancel := context.WithTimeout(background, v.config.DrainTimeout)
 	defer cancel()
+	v.linger(limit)
 	if err := server.Shutdown(limit); err != nil {
 		v.log.Warn("drain timeout passed, cutting off what is left", "error", err)
 		server.Close()
 	}
 	return nil
+}
+
+// quiet is how long no request must have come before a draining instance stops listening: time for a load balancer to notice.
+const quiet = 200 * time.Millisecond
+
+// linger returns when requests have stopped coming, or after a quarter of the drain timeout.
+func (v *Server) linger(ctx context.Context) {
+	end := time.Now().Add(v.config.DrainTimeout / 4)
+	for before := int64(-1); time.Now().Before(end); {
+		now := v.requests.Load()
+		if now == before {
+			return
+		}
+		before = now
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(min(quiet, time.Until(end))):
+		}
+	}
 }
 
 // prepare makes the store ready, as often as it takes, and reports whether it is. Until then /readyz fails.
