@@ -445,3 +445,19 @@ func TestDecideEarlyDeathsBackOff(t *testing.T) {
 		t.Errorf("%d starts in a minute of a template that dies at once, want a back-off", starts)
 	}
 }
+
+func TestDecideTellsAHoldOnce(t *testing.T) {
+	t.Parallel()
+	c := newScene("1:ready")
+	c.s.Pool.Policy.Max = 1
+	told := 0
+	for i := range int(2 * time.Minute / every) {
+		c.rps = float64(i/20%2) * 200 // five seconds too much, five seconds none
+		if kinds(c.round()) == "hold" {
+			told++
+		}
+	}
+	if told != 1 {
+		t.Errorf("told %d times that max is in the way, want once while it comes and goes", told)
+	}
+}

@@ -20,8 +20,8 @@ type Memory struct {
 	needs      window // of the scale-in window
 	queue      queue
 	boots      boots
-	blindSince time.Time // since when figures are missing; zero when they are not
-	hold       string    // reason for not acting that was last told
+	blindSince time.Time            // since when figures are missing; zero when they are not
+	holds      map[string]time.Time // reasons for not acting, when each was last seen
 }
 
 // Recall is the memory of an orchestrator that takes over: what its predecessor last reported about the pool and

@@ -2,6 +2,7 @@ package decide
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +17,8 @@ const (
 	// trialAfter is how long most instances must have failed their checks together before one more is started, to
 	// see whether it is them or what they share.
 	trialAfter = 15 * time.Second
+	// holdQuiet is how long a reason for not acting must have been absent before it is told anew.
+	holdQuiet = 30 * time.Second
 )
 
 // reconcile plans the operations that bring the instances to the size decided on.
@@ -230,13 +233,16 @@ func (r *round) drain() {
 
 // report completes the plan: what is in the way, and the inputs of every decision.
 func (r *round) report() {
-	hold := strings.Join(r.holds, "; ")
-	if hold != r.m.hold {
-		r.m.hold = hold
-		if hold != "" {
+	for _, hold := range r.holds {
+		if r.m.holds == nil {
+			r.m.holds = map[string]time.Time{}
+		}
+		if seen, ok := r.m.holds[hold]; !ok || r.now.Sub(seen) >= holdQuiet {
 			r.decide(fleet.Hold, hold)
 		}
+		r.m.holds[hold] = r.now
 	}
+	maps.DeleteFunc(r.m.holds, func(_ string, seen time.Time) bool { return r.now.Sub(seen) >= holdQuiet })
 	if r.Refused != "" {
 		r.problems = append(r.problems, r.Refused)
 	}

@@ -182,11 +182,16 @@ func (l *Loop) decide(ctx context.Context, d fleet.Declaration, now time.Time) e
 	status.Pool, status.Leader, status.Problem = d.Name, l.Identity, ""
 	switch {
 	case d.Deleting:
-		if !l.Actor.Abandon(d.Name) {
-			return nil // tell only when nothing of it is touched any more
+		// Told once, when nothing of it is touched any more: whoever deletes the pool then also deletes what is told.
+		if !l.Actor.Abandon(d.Name) || p.written.ObservedIndex == d.Index {
+			return nil
 		}
 		status.ObservedIndex, status.Cause = d.Index, "the pool is being deleted"
-		return l.write(ctx, p, status, nil, now)
+		if err := l.write(ctx, p, status, nil, now); err != nil {
+			return err
+		}
+		*p = pool{written: p.written, status: p.status, counts: p.counts} // declared again it is another pool
+		return nil
 	case d.Template == "":
 		status.Problem = d.Refused
 		return l.write(ctx, p, status, nil, now)
@@ -229,6 +234,7 @@ func (l *Loop) pool(ctx context.Context, name string) (*pool, error) {
 	if n := len(p.decisions); n > 0 {
 		p.number = p.decisions[n-1].Number
 	}
+	p.written = p.status
 	p.memory = decide.Recall(p.status, p.decisions)
 	l.pools[name] = p
 	return p, nil

@@ -3,11 +3,14 @@ package loop
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/viot-project/viot/infra/docker"
 	"github.com/viot-project/viot/infra/spec"
 	"github.com/viot-project/viot/orchestrator/fleet"
 )
@@ -302,7 +305,7 @@ func TestForeignContainersAreLeftAlone(t *testing.T) {
 	t.Parallel()
 	play(t, func(ctx context.Context, w *world) {
 		w.do(func() {
-			w.boxes["postgres"] = &box{id: "p", state: "exited", cpus: 1}
+			w.boxes["postgres"] = &box{id: "p", state: docker.Exited, cpus: 1}
 			w.boxes["postgres"].spec.Name = "postgres"
 			w.boxes["postgres"].spec.Labels = map[string]string{spec.LabelStack: stack, spec.LabelRole: spec.RoleInstance, spec.LabelPool: service}
 		})
@@ -341,15 +344,31 @@ func TestDeletingPoolIsLeftAlone(t *testing.T) {
 			if len(w.timeline) != before {
 				t.Errorf("done to a pool that is being deleted: %v", w.timeline[before:])
 			}
-			delete(w.kv, spec.PoolKey(stack, service))
-			w.touch(spec.PoolsKey(stack))
+			for key := range w.kv { // as the provider does
+				if key != spec.LeaderKey(stack) {
+					delete(w.kv, key)
+				}
+			}
+			w.touch(spec.PoolsKey(stack), spec.AllDrainsKey(stack))
 		})
 		time.Sleep(time.Minute)
 		w.do(func() {
 			if len(w.timeline) != before {
 				t.Errorf("done to a pool that is gone: %v", w.timeline[before:])
 			}
+			if len(w.kv) != 1 {
+				t.Errorf("keys after the pool was deleted: %v, want the leader's only", slices.Sorted(maps.Keys(w.kv)))
+			}
+			for name, b := range w.boxes {
+				delete(w.boxes, name)
+				w.emit(docker.ActionDestroy, b)
+			}
+			clear(w.registered)
+			w.touch("service/" + service)
 		})
+		time.Sleep(100 * time.Millisecond)
+		w.declare(nil)
+		w.within(2*time.Second, "cse-1")
 	})
 }
 
@@ -523,7 +542,7 @@ func TestKilledAfterAnyChange(t *testing.T) {
 func (w *world) newest() (name string) {
 	w.do(func() {
 		for n := range w.boxes {
-			if w.boxes[n].state == "running" && (name == "" || byNumber(n, name) > 0) {
+			if w.boxes[n].state == docker.Running && (name == "" || byNumber(n, name) > 0) {
 				name = n
 			}
 		}
