@@ -353,7 +353,7 @@ func (Container) Diff(_ context.Context, req infer.DiffRequest[ContainerArgs, Co
 	c.update("cpus", is.CPUs, want.CPUs)
 	c.update("memoryBytes", is.MemoryBytes, want.MemoryBytes)
 	c.update("restart", is.Restart, want.Restart)
-	c.update("stopGrace", is.StopGrace, want.StopGrace)
+	c.update("stopGrace", is.grace(), want.grace())
 	c.update("healthCheck", is.HealthCheck, want.HealthCheck)
 	c.update("status", is.Status, statusHealthy)
 	return c.response(true), nil // published ports are as unique as the name

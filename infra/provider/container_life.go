@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -167,7 +168,7 @@ func (Container) Read(ctx context.Context, req infer.ReadRequest[ContainerArgs, 
 		if err := importable("container", req.ID, found.Labels); err != nil {
 			return resp, err
 		}
-		resp.Inputs = declared(found, image, ContainerArgs{Restart: string(found.Spec.Restart), StopGrace: "10s"})
+		resp.Inputs = declared(found, image, ContainerArgs{StopGrace: cmp.Or(found.Spec.StopGrace, spec.DefaultStopGrace).String()})
 		resp.State.ContainerArgs = resp.Inputs
 	} else if found.Labels[spec.LabelStack] != req.State.Stack {
 		return infer.ReadResponse[ContainerArgs, ContainerState]{}, nil

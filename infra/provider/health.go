@@ -61,9 +61,10 @@ func waitHealthy(ctx context.Context, in ContainerArgs, id string) error {
 		}
 		select {
 		case <-tick.C:
-		case <-ctx.Done():
-			return fmt.Errorf("wait for container %s to become healthy: %w; it is kept, and the next update goes on with it", in.Name, ctx.Err())
 		case <-waiting.Done():
+			if err := ctx.Err(); err != nil {
+				return fmt.Errorf("wait for container %s to become healthy: %w; it is kept, and the next update goes on with it", in.Name, err)
+			}
 			return unhealthy(ctx, in, id, fmt.Sprintf("after %s: %s", timeout, last))
 		}
 	}

@@ -55,6 +55,11 @@ func (Secret) Diff(_ context.Context, req infer.DiffRequest[SecretArgs, SecretSt
 	return c.response(false), nil
 }
 
+// WireDependencies implements infer.ExplicitDependencies.
+func (Secret) WireDependencies(f infer.FieldSelector, _ *SecretArgs, state *SecretState) {
+	f.OutputField(&state.Value).AlwaysSecret()
+}
+
 // Create implements infer.CustomResource.
 func (Secret) Create(_ context.Context, req infer.CreateRequest[SecretArgs]) (infer.CreateResponse[SecretState], error) {
 	resp := infer.CreateResponse[SecretState]{ID: req.Name, Output: SecretState{SecretArgs: req.Inputs}}
