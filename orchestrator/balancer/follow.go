@@ -70,6 +70,12 @@ func (m memory) missed() memory {
 	return m
 }
 
+// sure reports whether an instance that does not pass is out, whatever else is known of it.
+func (m memory) sure(allowEmpty bool, now time.Time) bool {
+	settled := !m.sureAt.IsZero() && !now.Before(m.sureAt)
+	return !m.lost && settled && (allowEmpty || len(m.passing) > 0)
+}
+
 // unlisted returns the servers that the newest answer of Consul does not have, sorted.
 func (m memory) unlisted() []string {
 	var names []string
@@ -101,15 +107,15 @@ func (m memory) follow(leaving map[string]bool, allowEmpty bool, now time.Time) 
 		}
 		status, listed := m.listed[name]
 		switch {
+		case m.sure(allowEmpty, now):
+			continue
 		case m.lost:
 		case status == consul.StatusMaintenance, !listed && leaving[name]:
 			continue
 		case len(m.passing) == 0 && !allowEmpty:
 			held[name] = "consul lists nobody as passing"
-		case m.sureAt.IsZero() || now.Before(m.sureAt):
-			held[name] = "consul was away a moment ago"
 		default:
-			continue
+			held[name] = "consul was away a moment ago"
 		}
 		serve[name] = t
 	}

@@ -148,8 +148,8 @@ func (r *route) round(ctx context.Context) {
 // leaving asks who of those that Consul does not list is meant to go; nobody while that cannot be found out.
 func (r *route) leaving(ctx context.Context) map[string]bool {
 	names := r.memory.unlisted()
-	if len(names) == 0 || r.memory.lost {
-		return nil
+	if len(names) == 0 || r.memory.lost || r.memory.sure(r.config.AllowEmpty, time.Now()) {
+		return nil // it would make no difference
 	}
 	ctx, cancel := context.WithTimeout(ctx, leavingTimeout)
 	defer cancel()
