@@ -77,7 +77,7 @@ func NewLoadBalancer(ctx *pulumi.Context, name string, args LoadBalancerArgs, op
 		Stack: pulumi.String(ctx.Stack()), Name: pulumi.String(objectName(ctx, name+"-companion")), Role: pulumi.String(spec.RoleBalancer),
 		Image: args.Companion, Network: args.Network, Mounts: mounts, Restart: pulumi.String("unless-stopped"),
 		Command: pulumi.StringArray{
-			pulumi.String("-consul"), args.Consul, pulumi.String("-route"), pulumi.String(args.Service + "=" + args.Service),
+			pulumi.String("-stack"), pulumi.String(ctx.Stack()), pulumi.String("-consul"), args.Consul, pulumi.String("-route"), pulumi.String(args.Service + "=" + args.Service),
 			pulumi.String("-haproxy"), pulumi.String("unix:" + socketFolder + "/admin.sock"), pulumi.String("-listen"), pulumi.Sprintf(":%d", companionPort),
 		},
 		HealthCheck: viot.HealthCheckArgs{Http: viot.HTTPCheckArgs{Port: pulumi.Int(companionPort), Path: pulumi.String("/readyz")}},
