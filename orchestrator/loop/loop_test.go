@@ -322,15 +322,12 @@ func TestDeletingPoolIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	play(t, func(ctx context.Context, w *world) {
 		w.drainTime = time.Hour // a drain is in progress
-		limits := func(high int) func(*spec.Pool) {
-			return func(p *spec.Pool) { p.Policy.Min, p.Policy.Max = 1, high }
-		}
 		w.declare(func(p *spec.Pool) { p.Policy.Min = 3 })
 		w.orchestrate(ctx, "a", 0)
 		w.within(2*time.Second, "cse-1 cse-2 cse-3")
-		w.declare(limits(2))
+		w.declare(func(p *spec.Pool) { p.Policy.Max = 2 })
 		w.within(time.Second, "cse-1 cse-2 cse-3(unregistered)")
-		w.declare(func(p *spec.Pool) { limits(2)(p); p.Deleting = true })
+		w.declare(func(p *spec.Pool) { p.Policy.Max, p.Deleting = 2, true })
 		deletedAt := uint64(0)
 		w.do(func() { deletedAt = w.kv[spec.PoolKey(stack, service)].ModifyIndex })
 		time.Sleep(500 * time.Millisecond)
@@ -344,31 +341,48 @@ func TestDeletingPoolIsLeftAlone(t *testing.T) {
 			if len(w.timeline) != before {
 				t.Errorf("done to a pool that is being deleted: %v", w.timeline[before:])
 			}
-			for key := range w.kv { // as the provider does
-				if key != spec.LeaderKey(stack) {
-					delete(w.kv, key)
-				}
-			}
-			w.touch(spec.PoolsKey(stack), spec.AllDrainsKey(stack))
-		})
-		time.Sleep(time.Minute)
-		w.do(func() {
-			if len(w.timeline) != before {
-				t.Errorf("done to a pool that is gone: %v", w.timeline[before:])
-			}
-			if len(w.kv) != 1 {
-				t.Errorf("keys after the pool was deleted: %v, want the leader's only", slices.Sorted(maps.Keys(w.kv)))
-			}
+			// The rest is the provider's.
 			for name, b := range w.boxes {
 				delete(w.boxes, name)
 				w.emit(docker.ActionDestroy, b)
 			}
 			clear(w.registered)
-			w.touch("service/" + service)
+			for key := range w.kv {
+				if key != spec.LeaderKey(stack) && key != spec.PoolKey(stack, service) {
+					delete(w.kv, key)
+				}
+			}
+			w.touch(spec.AllDrainsKey(stack), "service/"+service)
 		})
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(time.Minute)
+		w.do(func() {
+			if len(w.kv) != 2 {
+				t.Errorf("keys after deletion: %v, want the leader's and the document only", slices.Sorted(maps.Keys(w.kv)))
+			}
+		})
+		// Declared again before anybody saw it gone, it is another pool: its size and its numbers begin anew.
 		w.declare(nil)
 		w.within(2*time.Second, "cse-1")
+	})
+}
+
+func TestPoolWithoutDocumentIsForgotten(t *testing.T) {
+	t.Parallel()
+	play(t, func(ctx context.Context, w *world) {
+		w.declare(func(p *spec.Pool) { p.Policy.Min = 2 })
+		w.orchestrate(ctx, "a", 0)
+		w.within(2*time.Second, "cse-1 cse-2")
+		w.do(func() { w.balancerAway = true })
+		w.declare(func(p *spec.Pool) { p.Policy.Max = 1 })
+		w.within(time.Second, "cse-1 cse-2(unregistered)") // being drained
+		w.do(func() {
+			delete(w.kv, spec.PoolKey(stack, service))
+			w.touch(spec.PoolsKey(stack))
+		})
+		w.stays(time.Second, "cse-1 cse-2(unregistered)")
+		w.do(func() { w.balancerAway = false })
+		w.kill("viot-t-cse-1")
+		w.stays(time.Minute, "cse-1(exited) cse-2(unregistered)")
 	})
 }
 

@@ -194,10 +194,7 @@ func (o *Observer) scrape(ctx context.Context) {
 		if d.Deleting || d.Template == "" {
 			continue
 		}
-		registered := map[string]fleet.Registration{}
-		if h := o.health[d.Pool.Service.Name]; h != nil {
-			registered = h.of(d.Name)
-		}
+		registered := o.health[d.Pool.Service.Name].of(d.Name)
 		m := o.measurements[d.Name]
 		for name, c := range o.containers[d.Name] {
 			f := c.fleet(d.Pool.Template.Network)

@@ -122,7 +122,7 @@ func (o *Observer) Snapshot(pool string, ops map[string]fleet.OpState, now time.
 	switch h := o.health[d.Pool.Service.Name]; {
 	case o.engineErr != nil:
 		return fleet.Snapshot{}, errors.New("containers are not known: " + o.engineErr.Error())
-	case h == nil || !h.known:
+	case h == nil:
 		return fleet.Snapshot{}, errors.New("health is not known: consul has not answered yet")
 	case !o.drainsKnown:
 		return fleet.Snapshot{}, errors.New("the drain journal is not known: consul has not answered yet")

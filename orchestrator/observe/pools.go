@@ -37,6 +37,9 @@ func (o *Observer) followPools(ctx context.Context) {
 			if !services[service] {
 				cancel()
 				delete(followers, service)
+				o.mu.Lock()
+				delete(o.health, service) // should it be followed again, it is not known at first
+				o.mu.Unlock()
 			}
 		}
 		return next, nil
