@@ -18,8 +18,8 @@ import (
 // haproxyVariable names the HAProxy binary to test with; without it the one on PATH is taken.
 const haproxyVariable = "VIOT_TEST_HAPROXY"
 
-// haproxyConfig is the configuration to test with.
-const haproxyConfig = "testdata/haproxy.cfg"
+// haproxyConfig is the configuration that ships.
+const haproxyConfig = "../../infra/haproxy.cfg"
 
 // deadline is a safety net: what is waited for comes within milliseconds or seconds, and how fast is no verdict.
 const deadline = 60 * time.Second
