@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/viot-project/viot/cse/primitive"
+	"github.com/viot-project/viot/cse/resource"
 	"github.com/viot-project/viot/cse/store"
 )
 
@@ -83,8 +84,14 @@ func (d *dialect) conditions(p *params, f primitive.Filter) []string {
 	}
 	compare(!f.CreatedAfter.IsZero(), "r.ct", ">=", micros(f.CreatedAfter))
 	compare(!f.CreatedBefore.IsZero(), "r.ct", "<", micros(f.CreatedBefore))
-	compare(!f.ModifiedSince.IsZero(), "r.lt", ">=", micros(f.ModifiedSince))
-	compare(!f.UnmodifiedSince.IsZero(), "r.lt", "<", micros(f.UnmodifiedSince))
+	modified := func(present bool, operator string, value int64) {
+		if present { // an instance is modified when it is created; saying so lets indexes answer
+			v := p.add(value)
+			list = append(list, "(r.seq IS NULL AND r.lt "+operator+" "+v+" OR r.seq IS NOT NULL AND r.ct "+operator+" "+v+")")
+		}
+	}
+	modified(!f.ModifiedSince.IsZero(), ">=", micros(f.ModifiedSince))
+	modified(!f.UnmodifiedSince.IsZero(), "<", micros(f.UnmodifiedSince))
 	compare(!f.ExpireAfter.IsZero(), "r.et", ">=", micros(f.ExpireAfter))
 	compare(!f.ExpireBefore.IsZero(), "r.et", "<", micros(f.ExpireBefore))
 	for _, bound := range []struct {
@@ -101,12 +108,7 @@ func (d *dialect) conditions(p *params, f primitive.Filter) []string {
 		}
 	}
 	if len(f.Types) > 0 {
-		// Literal, so that the database sees which partial index answers it.
-		types := make([]string, len(f.Types))
-		for i, t := range f.Types {
-			types[i] = strconv.Itoa(t)
-		}
-		list = append(list, "r.ty IN ("+strings.Join(types, ", ")+")")
+		list = append(list, anyType(f.Types))
 	}
 	if len(f.Labels) > 0 {
 		list = append(list, "r.ri IN (SELECT ri FROM label WHERE "+d.anyOf(p, "lbl", f.Labels)+")")
@@ -126,6 +128,27 @@ func (d *dialect) conditions(p *params, f primitive.Filter) []string {
 		list = append(list, "("+d.anyOf(p, d.column(name), values[name])+")")
 	}
 	return list
+}
+
+// anyType is the condition that a resource is of one of types. It says of which of them no instances are, and the types are literal,
+// so that the database sees that it can use the index of all that are no instances.
+func anyType(types []int) string {
+	var others, instances []string
+	for _, t := range types {
+		if resource.Type(t).Instance() {
+			instances = append(instances, strconv.Itoa(t))
+		} else {
+			others = append(others, strconv.Itoa(t))
+		}
+	}
+	var either []string
+	if len(others) > 0 {
+		either = append(either, "r.seq IS NULL AND r.ty IN ("+strings.Join(others, ", ")+")")
+	}
+	if len(instances) > 0 {
+		either = append(either, "r.ty IN ("+strings.Join(instances, ", ")+")")
+	}
+	return "(" + strings.Join(either, " OR ") + ")"
 }
 
 // stateTagColumn is stateTag of any type that has one; NULL, and so never matched, for the others.

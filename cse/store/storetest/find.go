@@ -17,7 +17,12 @@ import (
 func testFind(t *testing.T, open func(t *testing.T, n int) []store.Store) {
 	s := prepared(t, open, 1)[0]
 	at := func(d time.Duration) func(*resource.Resource) {
-		return func(r *resource.Resource) { r.CreatedAt, r.ModifiedAt = now.Add(d), now.Add(d+time.Minute) }
+		return func(r *resource.Resource) {
+			r.CreatedAt, r.ModifiedAt = now.Add(d), now.Add(d)
+			if !r.Type.Instance() {
+				r.ModifiedAt = now.Add(d + time.Minute)
+			}
+		}
 	}
 	create(t, s, "cse-in", child(resource.TypeAE, "ae", `{"api":"N1","rr":true,"apn":"a%b_c?[d]"}`, at(-4*time.Hour), expires(now.Add(time.Hour))))
 	create(t, s, "cse-in/ae", child(resource.TypeContainer, "c", `{"lbl":["blue","green sky"],"mni":5}`, at(-3*time.Hour), limited(5, -1)))
@@ -54,6 +59,7 @@ func testFind(t *testing.T, open func(t *testing.T, n int) []store.Store) {
 		{"cra includes its bound", "cse-in", primitive.Filter{CreatedAfter: now.Add(-time.Hour)}, []string{"i2", "cse-in"}},
 		{"crb excludes its bound", "cse-in", primitive.Filter{CreatedBefore: now.Add(-3 * time.Hour)}, []string{"ae"}},
 		{"ms", "cse-in", primitive.Filter{ModifiedSince: now.Add(time.Minute)}, []string{"cse-in"}},
+		{"ms of instances", "cse-in/ae", primitive.Filter{ModifiedSince: now.Add(-2 * time.Hour)}, []string{"i1", "i2"}},
 		{"us", "cse-in", primitive.Filter{UnmodifiedSince: now.Add(-3*time.Hour + time.Minute)}, []string{"ae"}},
 		{"exa", "cse-in", primitive.Filter{ExpireAfter: now.Add(2 * time.Hour)}, []string{"cse-in"}},
 		{"exb", "cse-in", primitive.Filter{ExpireBefore: now.Add(2 * time.Hour)}, []string{"ae", "c", "i1", "i2"}},
