@@ -61,7 +61,10 @@ func await(ctx context.Context, client *consul.Client, pool spec.Pool, index uin
 		case ctx.Err() != nil:
 			return fmt.Errorf("wait for pool %s: %w; its document is written, and the next update goes on waiting", pool.Name, ctx.Err())
 		case waiting.Err() != nil:
-			return lagging(ctx, pool, status, fmt.Sprintf("after %s", timeout))
+			if reportedAt == 0 {
+				return silent(ctx, pool, timeout)
+			}
+			return lagging(ctx, pool, status, timeout)
 		case err != nil && !errors.Is(err, consul.ErrNotFound):
 			return fmt.Errorf("wait for pool %s: %w", pool.Name, err)
 		case err == nil && kv.ModifyIndex != reportedAt:
@@ -71,7 +74,7 @@ func await(ctx context.Context, client *consul.Client, pool spec.Pool, index uin
 			reportedAt, heard = kv.ModifyIndex, time.Now()
 			log.InfoStatus(progress(status, index))
 		case time.Since(heard) > orchestratorPatience:
-			return silent(ctx, pool)
+			return silent(ctx, pool, orchestratorPatience)
 		}
 		strangers := 0
 		if goal == untilReplaced {
@@ -125,11 +128,8 @@ func countStrangers(ctx context.Context, pool spec.Pool) (int, error) {
 
 // lagging is the error of a pool that does not come to its goal: what the orchestrator says, and what the newest
 // instance that has ended logged.
-func lagging(ctx context.Context, pool spec.Pool, s spec.Status, when string) error {
-	if s.UpdatedAt.IsZero() {
-		return silent(ctx, pool)
-	}
-	lines := []string{fmt.Sprintf("pool %s is not as declared %s: %s", pool.Name, when, progress(s, 0))}
+func lagging(ctx context.Context, pool spec.Pool, s spec.Status, after time.Duration) error {
+	lines := []string{fmt.Sprintf("pool %s is not as declared after %s: %s", pool.Name, after, progress(s, 0))}
 	if s.Cause != "" {
 		lines = append(lines, "the orchestrator's last decision: "+s.Cause)
 	}
@@ -151,8 +151,8 @@ func lagging(ctx context.Context, pool spec.Pool, s spec.Status, when string) er
 }
 
 // silent is the error of an orchestrator that does not report, with what is known of its container.
-func silent(ctx context.Context, pool spec.Pool) error {
-	text := fmt.Sprintf("wait for pool %s: the orchestrator has not reported for %s: is it running?", pool.Name, orchestratorPatience)
+func silent(ctx context.Context, pool spec.Pool, since time.Duration) error {
+	text := fmt.Sprintf("wait for pool %s: the orchestrator has not reported for %s: is it running?", pool.Name, since)
 	found, err := engine(ctx).ListContainers(ctx, ourLabels(pool.Stack, spec.RoleOrchestrator, nil))
 	switch {
 	case err != nil:

@@ -80,6 +80,10 @@ func handler(ready bool) http.Handler {
 		owner := info.Sys().(*syscall.Stat_t)
 		fmt.Fprintf(w, "%o %d:%d %s", info.Mode().Perm(), owner.Uid, owner.Gid, content)
 	})
+	mux.HandleFunc("GET /v1/servers/{name}", func(w http.ResponseWriter, r *http.Request) { // as a load balancer's companion
+		log.Printf("asked whether %s is drained", r.PathValue("name"))
+		io.WriteString(w, `{"drained":true}`)
+	})
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) { requests.Add(1) })
 	return mux
 }
