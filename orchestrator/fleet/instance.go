@@ -4,7 +4,6 @@ package fleet
 
 import (
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/viot-project/viot/infra/spec"
@@ -203,10 +202,4 @@ func CountOf(instances []Instance, template string) Count {
 		}
 	}
 	return c
-}
-
-// String is the count in words.
-func (c Count) String() string {
-	return strconv.Itoa(c.Ready) + " ready, " + strconv.Itoa(c.Booting) + " booting, " +
-		strconv.Itoa(c.Unready) + " unready, " + strconv.Itoa(c.Draining) + " draining"
 }
