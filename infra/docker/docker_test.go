@@ -19,7 +19,7 @@ func TestContainerLife(t *testing.T) {
 	t.Parallel()
 	engine, stack := dockertest.Open(t)
 	ctx := t.Context()
-	image := dockertest.Probe(t, engine)
+	image := dockertest.Probe(t, engine, stack)
 	labels := map[string]string{spec.LabelStack: stack}
 	network := "viot-" + stack
 	if _, err := engine.CreateNetwork(ctx, docker.NetworkSpec{Name: network, Labels: labels}); err != nil {
@@ -180,7 +180,7 @@ func TestRefusals(t *testing.T) {
 	labels := map[string]string{spec.LabelStack: stack}
 	name := "viot-" + stack
 	container := docker.ContainerSpec{
-		Name: name, Image: dockertest.Probe(t, engine), Labels: labels, Network: name,
+		Name: name, Image: dockertest.Probe(t, engine, stack), Labels: labels, Network: name,
 		Ports: []docker.Port{{HostAddress: "127.0.0.1", ContainerPort: 8080}},
 	}
 	if _, err := engine.CreateNetwork(ctx, docker.NetworkSpec{Name: name, Labels: labels}); err != nil {
@@ -271,7 +271,7 @@ func TestEvents(t *testing.T) {
 	engine, stack := dockertest.Open(t)
 	labels := map[string]string{spec.LabelStack: stack}
 	name := "viot-" + stack
-	container := docker.ContainerSpec{Name: name, Image: dockertest.Probe(t, engine), Labels: labels, Command: []string{"-exit", "3"}}
+	container := docker.ContainerSpec{Name: name, Image: dockertest.Probe(t, engine, stack), Labels: labels, Command: []string{"-exit", "3"}}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	subscribed := make(chan struct{})

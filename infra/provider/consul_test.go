@@ -29,7 +29,7 @@ func startConsul(t *testing.T, server integration.Server, engine *docker.Client,
 	}
 	r := newResource(t, server, "Container")
 	r.must("create", inputs{
-		"stack": stack, "name": "viot-" + stack + "-consul", "role": spec.RoleConsul, "image": dockertest.Probe(t, engine),
+		"stack": stack, "name": "viot-" + stack + "-consul", "role": spec.RoleConsul, "image": dockertest.Probe(t, engine, stack),
 		"entrypoint":  []any{"/bin/consul", "agent", "-dev", "-client", "0.0.0.0", "-log-level", "warn"},
 		"mounts":      []any{inputs{"hostPath": binary, "target": "/bin/consul", "readOnly": true}},
 		"ports":       []any{inputs{"containerPort": 8500}},

@@ -19,7 +19,7 @@ import (
 // probeInputs declare a container of the probe program, published on a port of the engine's choice.
 func probeInputs(t *testing.T, engine *docker.Client, stack string) inputs {
 	return inputs{
-		"stack": stack, "name": "viot-" + stack + "-it", "role": "probe", "image": dockertest.Probe(t, engine),
+		"stack": stack, "name": "viot-" + stack + "-it", "role": "probe", "image": dockertest.Probe(t, engine, stack),
 		"ports":       []any{inputs{"containerPort": 8080}},
 		"healthCheck": inputs{"http": inputs{"port": 8080, "path": "/readyz"}, "timeout": "30s"},
 		"stopGrace":   "1s", // a program that has only just been started does not hear the signal
@@ -252,7 +252,7 @@ func TestContainerOfAnother(t *testing.T) {
 	ctx := t.Context()
 	in := probeInputs(t, engine, stack)
 	name := "viot-" + stack + "-it"
-	id, err := engine.CreateContainer(ctx, docker.ContainerSpec{Name: name, Image: dockertest.Probe(t, engine)})
+	id, err := engine.CreateContainer(ctx, docker.ContainerSpec{Name: name, Image: dockertest.Probe(t, engine, stack)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -187,3 +187,28 @@ func TestImagePull(t *testing.T) {
 	}
 	r.fails(inputs{"stack": stack, "pull": "127.0.0.1:1/none:1"}, "pull image 127.0.0.1:1/none:1")
 }
+
+// TestImageRecipe takes HAProxy from wherever this machine gets it; the first time that may be a build.
+func TestImageRecipe(t *testing.T) {
+	t.Parallel()
+	server, engine, stack := open(t)
+	in := inputs{"stack": stack, "recipe": inputs{"name": "haproxy"}}
+	r := newResource(t, server, "Image")
+	r.must("create", in)
+	name := r.text("reference")
+	if _, err := engine.InspectImage(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	r.must("same", in)
+	again := newResource(t, server, "Image")
+	again.must("create", in)
+	if got := again.text("reference"); got != name {
+		t.Errorf("got %s, want %s, which is there", got, name)
+	}
+	if err := r.delete(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := engine.InspectImage(t.Context(), name); err != nil {
+		t.Errorf("got %v, want the image kept as a cache", err)
+	}
+}

@@ -147,7 +147,7 @@ func newPoolWorld(t *testing.T) *poolWorld {
 		pool:         newResource(t, server, "Pool"),
 		in: inputs{
 			"stack": stack, "name": "svc", "consulAddress": address, "waitTimeout": "60s",
-			"template": inputs{"image": dockertest.Probe(t, engine), "network": "viot-" + stack, "stopGrace": "1s"},
+			"template": inputs{"image": dockertest.Probe(t, engine, stack), "network": "viot-" + stack, "stopGrace": "1s"},
 			"service":  inputs{"port": 8080, "drainTimeout": "20s"},
 			"policy":   inputs{"min": 2, "max": 4, "targetUtilisation": 0.7},
 		},

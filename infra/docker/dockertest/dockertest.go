@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,9 +20,6 @@ import (
 	"github.com/viot-project/viot/infra/docker"
 	"github.com/viot-project/viot/infra/spec"
 )
-
-// ProbeImage is the image of the probe program, which Open builds. Its entrypoint is /probe.
-const ProbeImage = "viot-test/probe:1"
 
 // cleanTimeout bounds the removal of what a test made.
 const cleanTimeout = time.Minute
@@ -77,33 +75,39 @@ func Clean(t *testing.T, engine *docker.Client, stack string) {
 	}
 }
 
-var buildOnce sync.Once
+// program is the probe program, compiled once.
+var program = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "viot-probe-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	_, file, _, _ := runtime.Caller(0)
+	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", filepath.Join(dir, "probe"), ".")
+	build.Dir = filepath.Join(filepath.Dir(file), "probe")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build the probe program: %w\n%s", err, out)
+	}
+	return os.ReadFile(filepath.Join(dir, "probe"))
+})
 
-// Probe makes sure that ProbeImage exists and is current, and returns its name.
-func Probe(t *testing.T, engine *docker.Client) string {
+// Probe makes an image of the probe program for the stack, once, and returns its reference. Its entrypoint is /probe.
+func Probe(t *testing.T, engine *docker.Client, stack string) string {
 	t.Helper()
-	buildOnce.Do(func() {
-		binary := filepath.Join(t.TempDir(), "probe")
-		_, file, _, _ := runtime.Caller(0)
-		build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", binary, ".")
-		build.Dir = filepath.Join(filepath.Dir(file), "probe")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			t.Fatalf("build the probe program: %v\n%s", err, out)
-		}
-		program, err := os.ReadFile(binary)
-		if err != nil {
-			t.Fatal(err)
-		}
-		files := []docker.File{
-			{Path: "Dockerfile", Content: []byte("FROM scratch\nCOPY probe /probe\nENV PATH=/\nENTRYPOINT [\"/probe\"]\n")},
-			{Path: "probe", Content: program, Mode: 0o755},
-		}
-		if _, err := engine.BuildImage(t.Context(), docker.BuildSpec{Context: Tar(t, files...), Tags: []string{ProbeImage}}, nil); err != nil {
-			t.Fatal(err)
-		}
-	})
-	return ProbeImage
+	reference := "viot-" + stack + "/probe:1"
+	if _, err := engine.InspectImage(t.Context(), reference); err == nil {
+		return reference
+	}
+	binary, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rootfs := Tar(t, docker.File{Path: "probe", Content: binary, Mode: 0o755})
+	if err := engine.ImportImage(t.Context(), rootfs, reference, `ENTRYPOINT ["/probe"]`, "ENV PATH=/"); err != nil {
+		t.Fatal(err)
+	}
+	return reference
 }
 
 // Tar packs files.
