@@ -33,6 +33,7 @@ type Server struct {
 	log        hclog.Logger
 	prepared   atomic.Bool  // the store has schema and CSEBase
 	draining   atomic.Bool  // the end has been asked for
+	away       atomic.Bool  // the last probe found that the store does not answer
 	requests   atomic.Int64 // Mca requests that have come
 }
 
@@ -196,8 +197,13 @@ func (v *Server) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	if err := v.store.Ping(ctx); err != nil {
-		v.log.Debug("not ready", "error", err)
+		if !v.away.Swap(true) {
+			v.log.Warn("not ready", "cause", "the store does not answer", "error", err)
+		}
 		return errors.New("the store does not answer")
+	}
+	if v.away.Swap(false) {
+		v.log.Info("ready", "cause", "the store answers again")
 	}
 	return nil
 }

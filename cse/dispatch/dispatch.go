@@ -50,7 +50,11 @@ func (d *Dispatcher) Handle(ctx context.Context, r primitive.Request) primitive.
 	if err != nil {
 		e := asError(err)
 		if e.Err != nil && !errors.Is(e.Err, context.Canceled) {
-			d.Log.Error("request failed", "operation", r.Operation, "to", r.To, "originator", r.From, "request_id", r.RequestID, "error", e.Err)
+			level := hclog.Error
+			if e.RetryAfter > 0 {
+				level = hclog.Debug // the store is away, which concerns every request and is logged once by the readiness probe
+			}
+			d.Log.Log(level, "request failed", "operation", r.Operation, "to", r.To, "originator", r.From, "request_id", r.RequestID, "error", e.Err)
 		}
 		response = primitive.Response{Status: e.Status, Content: wrap("m2m:dbg", e.Detail), RetryAfter: e.RetryAfter}
 	}

@@ -14,8 +14,7 @@ import (
 // Find is two queries: the resources, and what governs access to them, each governor once.
 func (s *Store) Find(ctx context.Context, q store.Query) (store.Page, error) {
 	query, args := s.dialect.findQuery(q)
-	rows, err := s.db.QueryContext(ctx, s.dialect.bind(query), args...)
-	found, err := collect(rows, err, scanResource)
+	found, err := read(ctx, s, query, args, scanResource)
 	if err != nil {
 		return store.Page{}, s.fail("find below "+q.Root, err)
 	}
@@ -35,10 +34,10 @@ func (s *Store) Find(ctx context.Context, q store.Query) (store.Page, error) {
 	}
 	var p params
 	present := p.add(micros(q.Now))
-	rows, err = s.db.QueryContext(ctx, s.dialect.bind(`SELECT `+s.dialect.nodeColumns(present)+`
+	query = `SELECT ` + s.dialect.nodeColumns(present) + `
 		FROM resource r JOIN resource g ON g.ri = r.gov LEFT JOIN tally t ON t.ri = r.ri
-		WHERE r.ri IN (`+addAll(&p, ids)+`)`), p...)
-	governors, err := collect(rows, err, scanNode)
+		WHERE r.ri IN (` + addAll(&p, ids) + `)`
+	governors, err := read(ctx, s, query, p, scanNode)
 	if err != nil {
 		return store.Page{}, s.fail("find governors below "+q.Root, err)
 	}

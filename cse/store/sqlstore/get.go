@@ -11,8 +11,7 @@ import (
 // Get is one query, whatever a is.
 func (s *Store) Get(ctx context.Context, a primitive.Address, now time.Time) (store.Node, error) {
 	query, args := s.dialect.nodeQuery(a, now)
-	rows, err := s.db.QueryContext(ctx, s.dialect.bind(query), args...)
-	nodes, err := collect(rows, err, scanNode)
+	nodes, err := read(ctx, s, query, args, scanNode)
 	if err != nil {
 		return store.Node{}, s.fail("get "+a.String(), err)
 	}

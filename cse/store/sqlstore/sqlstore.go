@@ -60,8 +60,8 @@ func (s *Store) Close() error { return s.db.Close() }
 
 // Ping reports whether the database answers a query now.
 func (s *Store) Ping(ctx context.Context) error {
-	var one int
-	if err := s.db.QueryRowContext(ctx, `SELECT 1`).Scan(&one); err != nil {
+	_, err := read(ctx, s, `SELECT 1`, nil, func(rows *sql.Rows) (one int, err error) { return one, rows.Scan(&one) })
+	if err != nil {
 		return s.fail("ping", err)
 	}
 	return nil

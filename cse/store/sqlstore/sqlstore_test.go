@@ -4,8 +4,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/jackc/pgx/v5"
+
+	"github.com/viot-project/viot/cse/primitive"
+	"github.com/viot-project/viot/cse/resource"
 	"github.com/viot-project/viot/cse/store"
 	"github.com/viot-project/viot/cse/store/sqlstore"
 	"github.com/viot-project/viot/cse/store/storetest"
@@ -63,5 +69,53 @@ func TestRedact(t *testing.T) {
 	t.Parallel()
 	if got := sqlstore.Redact("postgres://viot:secret@host/db"); strings.Contains(got, "secret") || !strings.Contains(got, "host") {
 		t.Errorf("got %q, want it without the password", got)
+	}
+}
+
+// TestPostgreSQLConnectionsLost cuts all connections of a store, as a restart of the database does: what comes next is served.
+func TestPostgreSQLConnectionsLost(t *testing.T) {
+	t.Parallel()
+	dsn := postgrestest.DSN(t)
+	s := open(t, dsn, 1)[0]
+	now := time.Now()
+	base := resource.Resource{ID: "id-in", Type: resource.TypeCSEBase, Path: "cse-in", CreatedAt: now, ModifiedAt: now, Governor: "id-in", Attributes: []byte("{}")}
+	if err := s.Prepare(t.Context(), base); err != nil {
+		t.Fatal(err)
+	}
+	address := primitive.Address{Path: "cse-in"}
+	for round, next := range []func() error{
+		func() error { _, err := s.Get(t.Context(), address, now); return err },
+		func() error {
+			_, err := s.Create(t.Context(), store.Creation{Parent: address, Now: now, Build: func(store.Node) (resource.Resource, error) {
+				return resource.Resource{ID: "c", ParentID: "id-in", Type: resource.TypeContainer, Path: "cse-in/c", CreatedAt: now, ModifiedAt: now,
+					Governor: "c", Attributes: []byte("{}")}, nil
+			}})
+			return err
+		},
+		func() error { return s.Ping(t.Context()) },
+	} {
+		var w sync.WaitGroup
+		for range 8 { // so that there are several connections to lose
+			w.Go(func() {
+				if _, err := s.Get(t.Context(), address, now); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		w.Wait()
+		killer, err := pgx.Connect(t.Context(), dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := killer.Exec(t.Context(), `SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+			WHERE datname = current_database() AND pid <> pg_backend_pid()`); err != nil {
+			t.Fatal(err)
+		}
+		if err := next(); err != nil {
+			t.Errorf("round %d: got %v, want it to be served", round, err)
+		}
+		if err := killer.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -12,9 +12,8 @@ import (
 // Sweep deletes expired resources in short transactions, one for the instances of a parent and one for each other resource, so
 // that it never holds up requests for long.
 func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (int, error) {
-	rows, err := s.db.QueryContext(ctx, s.dialect.bind(`SELECT `+resourceColumns+` FROM resource r LEFT JOIN tally t ON t.ri = r.ri
-		WHERE r.et <= $1 ORDER BY r.et, r.path LIMIT $2`), micros(now), limit)
-	expired, err := collect(rows, err, scanResource)
+	expired, err := read(ctx, s, `SELECT `+resourceColumns+` FROM resource r LEFT JOIN tally t ON t.ri = r.ri
+		WHERE r.et <= $1 ORDER BY r.et, r.path LIMIT $2`, params{micros(now), limit}, scanResource)
 	if err != nil {
 		return 0, s.fail("find expired resources", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"strconv"
+	"time"
 )
 
 // tx is one transaction. Its methods take statements as PostgreSQL writes them.
@@ -13,35 +14,60 @@ type tx struct {
 	dialect *dialect
 }
 
-// maxAttempts bounds how often a transaction that lost against another is repeated.
-const maxAttempts = 5
+const (
+	// maxAttempts bounds how often something is tried that lost against another transaction, or met a connection that had died.
+	maxAttempts = 10
+	// outage is how long to keep trying when connections fail: enough to get past those that died when the database was
+	// restarted, too short to queue up requests while it is away.
+	outage = 250 * time.Millisecond
+)
 
-// write runs fn in a transaction and commits it, again if it lost a race with another. fn must be repeatable.
+// write runs fn in a transaction and commits it, again if it lost a race with another or its connection failed before the commit.
+// fn must be repeatable.
 func (s *Store) write(ctx context.Context, fn func(*tx) error) error {
 	if s.dialect.oneWriter {
 		s.writer.Lock()
 		defer s.writer.Unlock()
 	}
+	start := time.Now()
 	for attempt := 1; ; attempt++ {
-		err := s.attempt(ctx, fn)
-		if err == nil || attempt == maxAttempts || ctx.Err() != nil || !s.dialect.retryable(err) {
+		committing, err := s.attempt(ctx, fn)
+		if err == nil || attempt == maxAttempts || ctx.Err() != nil {
+			return err
+		}
+		failed := !committing && s.dialect.unavailable(err) && time.Since(start) < outage
+		if !failed && !s.dialect.retryable(err) {
 			return err
 		}
 	}
 }
 
-func (s *Store) attempt(ctx context.Context, fn func(*tx) error) error {
+// attempt runs fn in one transaction and reports whether it came to the commit, after which an error leaves open what happened.
+func (s *Store) attempt(ctx context.Context, fn func(*tx) error) (committing bool, err error) {
 	t, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if err := fn(&tx{t, s.dialect}); err != nil {
 		if e := t.Rollback(); e != nil && !errors.Is(e, sql.ErrTxDone) {
-			return errors.Join(err, e)
+			return false, errors.Join(err, e)
 		}
-		return err
+		return false, err
 	}
-	return t.Commit()
+	return true, t.Commit()
+}
+
+// read runs a query outside a transaction, again on another connection if the one it got had died, as all have when the database
+// was restarted.
+func read[T any](ctx context.Context, s *Store, query string, args params, scan func(*sql.Rows) (T, error)) ([]T, error) {
+	start := time.Now()
+	for attempt := 1; ; attempt++ {
+		rows, err := s.db.QueryContext(ctx, s.dialect.bind(query), args...)
+		list, err := collect(rows, err, scan)
+		if err == nil || attempt == maxAttempts || ctx.Err() != nil || !s.dialect.unavailable(err) || time.Since(start) > outage {
+			return list, err
+		}
+	}
 }
 
 func (t *tx) exec(ctx context.Context, query string, args ...any) error {
