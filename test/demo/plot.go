@@ -49,7 +49,7 @@ func (w *watch) write() error {
 	}
 	for _, p := range []*plot.Plot{top, bottom} {
 		p.Add(plotter.NewGrid())
-		p.Legend.Top = true
+		p.Legend.Top, p.Legend.Left = true, true
 	}
 	bottom.Y.Max++
 	return save(w.plot, top, bottom)

@@ -104,7 +104,7 @@ func TestLife(t *testing.T) {
 			victim := testkit.Instances(t, s.Name, pool)[0]
 			testkit.Crash(t, spec.RoleOrchestrator, s.Name)
 			testkit.CrashContainer(t, victim)
-			retry.DoWithRetry(t, fmt.Sprintf("round %d: %s is replaced", round, victim), 300, 100*time.Millisecond, func() (string, error) {
+			retry.DoWithRetry(t, fmt.Sprintf("round %d: %s is replaced", round, victim), 120, 250*time.Millisecond, func() (string, error) {
 				names := testkit.Instances(t, s.Name, pool)
 				status, err := s.Pool(ctx, pool)
 				if err != nil {
@@ -129,8 +129,8 @@ func TestLife(t *testing.T) {
 		_, err := s.Up(ctx)
 		must(err)
 		names := testkit.Instances(t, s.Name, pool)
-		if len(names) != len(old) || slices.ContainsFunc(names, func(n string) bool { return slices.Contains(old, n) }) {
-			t.Errorf("after the update the pool is %v, before it %v: want as many, all new", names, old)
+		if len(names) < len(old) || slices.ContainsFunc(names, func(n string) bool { return slices.Contains(old, n) }) {
+			t.Errorf("after the update the pool is %v, before it %v: want no fewer, all new", names, old)
 		}
 		l.stop()
 		l.expectNoFailure("rolling update")
