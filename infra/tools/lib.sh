@@ -40,7 +40,7 @@ with_pulse() {
 	pulse "$name" >&2 &
 	pulse=$!
 	# shellcheck disable=SC2064 # the values of now
-	trap "kill $pulse 2>/dev/null; rm -f '$log'" EXIT
+	trap "kill $pulse 2>/dev/null || true; rm -f '$log'" EXIT
 	"$@" >"$log" 2>&1 || status=$?
 	kill "$pulse" 2>/dev/null || true
 	wait "$pulse" 2>/dev/null || true
@@ -58,13 +58,14 @@ with_pulse() {
 
 # pulse name: until killed, counts seconds in place on a terminal, else prints a line every 15 seconds.
 pulse() {
-	local start=$SECONDS elapsed
+	local start=$SECONDS next=15 elapsed
 	while sleep 1 >/dev/null 2>&1; do
 		elapsed=$((SECONDS - start))
 		if [ -t 1 ]; then
 			((elapsed < 2)) || printf '\r\033[K%s: %d s' "$1" "$elapsed"
-		elif ((elapsed % 15 == 0)); then
+		elif ((elapsed >= next)); then
 			printf '%s: %d s\n' "$1" "$elapsed"
+			next=$((next + 15))
 		fi
 	done
 }

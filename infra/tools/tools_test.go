@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -16,14 +17,14 @@ type checkout struct {
 	t    *testing.T
 	root string
 	fake string // first on PATH
+	tmp  string // for temporary files
 	env  []string
 }
 
 func newCheckout(t *testing.T) *checkout {
 	t.Helper()
-	c := &checkout{t: t, root: filepath.Join(t.TempDir(), "it's a repo"), fake: t.TempDir()}
-	home := t.TempDir()
-	c.env = []string{"PATH=" + c.fake + ":/usr/bin:/bin", "HOME=" + home, "STACK=dev"}
+	c := &checkout{t: t, root: filepath.Join(t.TempDir(), "it's a repo"), fake: t.TempDir(), tmp: t.TempDir()}
+	c.env = []string{"PATH=" + c.fake + ":/usr/bin:/bin", "HOME=" + t.TempDir(), "TMPDIR=" + c.tmp, "STACK=dev"}
 	for _, name := range []string{
 		"infra/tools/lib.sh", "infra/tools/tools.sh", "infra/tools/env.sh",
 		"infra/tools/pulumi/go.mod", "infra/tools/pulumi/go.sum",
@@ -153,9 +154,51 @@ func TestToolsLeaveNoHalfBuiltProgram(t *testing.T) {
 		if strings.Contains(out, "downloading") {
 			t.Errorf("go says %q: %q repeats the downloads", tt.goSays, out)
 		}
-		if left := c.mustRun("ls -A .viot/bin"); left != "" {
-			t.Errorf("go says %q: left %q in the folder, want nothing", tt.goSays, left)
+		if left := c.mustRun("ls -A .viot/bin $TMPDIR | grep -v :"); left != "\n" {
+			t.Errorf("go says %q: left %q, want nothing", tt.goSays, left)
 		}
+	}
+}
+
+func TestToolsStopWhenInterrupted(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t)
+	started := filepath.Join(c.fake, "started")
+	if err := syscall.Mkfifo(started, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.program("go", `
+[ "$1" != env ] || { echo go1.99.0; exit; }
+for a; do [ "$prev" = -o ] && out=$a; prev=$a; done
+echo half >"$out"
+echo "$out" >"`+started+`"
+exec sleep 600
+`)
+	cmd := exec.CommandContext(t.Context(), "infra/tools/tools.sh", ".viot/bin")
+	cmd.Path = filepath.Join(c.root, "infra/tools/tools.sh")
+	cmd.Dir, cmd.Env = c.root, c.env
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C reaches all of a group
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.ReadFile(started); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err == nil {
+		t.Error("interrupted, it succeeded, want an error")
+	}
+	if got := c.mustRun("find .viot/bin $TMPDIR -type f ! -name '.pulumi.*'"); got != "" {
+		t.Errorf("interrupted, it left %q, want at most a build under a temporary name", got)
+	}
+
+	c.fakeGo("go1.99.0")
+	c.mustRun("infra/tools/tools.sh .viot/bin")
+	want := "pulumi\npulumi-language-go\npulumi-language-go.pin\npulumi.pin\n"
+	if got := c.mustRun("ls -A .viot/bin"); got != want {
+		t.Errorf("the next call left %q, want %q", got, want)
 	}
 }
 
