@@ -43,6 +43,9 @@ func (a *Actor) start(j *job) error {
 	if err != nil {
 		return a.interrupted(j, err)
 	}
+	if err := a.Term.Check(); err != nil {
+		return errInterrupted
+	}
 	if err := a.Engine.StartContainer(j.ctx, id); err != nil {
 		return a.failed(j, id, err)
 	}

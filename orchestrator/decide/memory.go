@@ -28,8 +28,10 @@ type Memory struct {
 // decided, newest last. Both may be zero.
 func Recall(s spec.Status, decisions []fleet.Decision) Memory {
 	m := Memory{desired: s.Desired, cause: s.Cause, next: s.Next}
-	if len(decisions) > 0 {
-		m.service.seconds = decisions[len(decisions)-1].Inputs.ServiceTimeSeconds
+	for _, d := range decisions {
+		if learnt := d.Inputs.ServiceTimeSeconds; learnt > 0 {
+			m.service.seconds = learnt
+		}
 	}
 	return m
 }
