@@ -66,7 +66,7 @@ func (c *Client) Check(ctx context.Context) error {
 	case errors.Is(err, fs.ErrPermission):
 		return &engineError{ErrUnavailable, fmt.Errorf("no permission to use Docker at %s: add yourself to the group docker (`sudo usermod -aG docker $USER`, then log in again)", c.host)}
 	case err != nil:
-		return &engineError{ErrUnavailable, fmt.Errorf("cannot reach Docker at %s: start it with `systemctl start docker`, or check DOCKER_HOST (%w)", c.host, err)}
+		return &engineError{ErrUnavailable, fmt.Errorf("cannot reach Docker at %s: start it with `systemctl start docker`, or check DOCKER_HOST: %w", c.host, err)}
 	case versions.LessThan(ping.APIVersion, MinAPIVersion):
 		return fmt.Errorf("Docker at %s speaks API %s: viot needs %s or newer, that is Docker Engine 20.10", c.host, ping.APIVersion, MinAPIVersion)
 	case ping.OSType != "" && ping.OSType != "linux":

@@ -183,8 +183,8 @@ func (Container) Read(ctx context.Context, req infer.ReadRequest[ContainerArgs, 
 	return resp, nil
 }
 
-// declared is what a container's inputs would be, had it been declared as it was found. What an engine cannot tell, or
-// fills in where the declaration was was silent, is taken from was.
+// declared is what a container's inputs would be, had it been declared as it was found; was is what they are. What the
+// engine cannot tell is taken from was, and what only comes from the image is left out.
 func declared(found docker.Container, image docker.Image, was ContainerArgs) ContainerArgs {
 	is := found.Spec
 	c := was

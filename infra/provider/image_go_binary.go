@@ -69,7 +69,7 @@ func (g GoBinary) path(name string) string {
 // own settings.
 func (g GoBinary) reference(ctx context.Context, stack string) (string, error) {
 	h := sha256.New()
-	fmt.Fprintf(h, "%s\n%q\n", g.dockerfile(), goFlags)
+	fmt.Fprintf(h, "%s\n%q\n", g.dockerfile(stack), goFlags)
 	for _, target := range slices.Sorted(maps.Keys(g.Files)) {
 		if err := hashFile(h, target, g.path(g.Files[target])); err != nil {
 			return "", fmt.Errorf("hash the files of image %s: %w", g.Name, err)
@@ -179,10 +179,23 @@ func runTool(ctx context.Context, cmd *exec.Cmd) ([]byte, error) {
 	return nil, fmt.Errorf("%s %s: %w\n%s", filepath.Base(cmd.Path), cmd.Args[1], err, text)
 }
 
+// labelTitle tells the images of one stack apart, also those that a build leaves half made.
+const labelTitle = "org.opencontainers.image.title"
+
+// labels are those of the image and of every layer of its build.
+func (g GoBinary) labels(stack string) map[string]string {
+	return ourLabels(stack, "", map[string]string{labelTitle: g.Name})
+}
+
 // dockerfile describes the image; its context is a folder rootfs.
-func (g GoBinary) dockerfile() string {
+func (g GoBinary) dockerfile(stack string) string {
 	var b strings.Builder
-	b.WriteString("FROM scratch\nCOPY rootfs /\nENV PATH=/bin\n")
+	b.WriteString("FROM scratch\n")
+	labels := g.labels(stack)
+	for _, k := range slices.Sorted(maps.Keys(labels)) {
+		fmt.Fprintf(&b, "LABEL %s=%s\n", k, quoted(labels[k]))
+	}
+	b.WriteString("COPY rootfs /\nENV PATH=/bin\n")
 	for _, k := range slices.Sorted(maps.Keys(g.Env)) {
 		fmt.Fprintf(&b, "ENV %s=%s\n", k, quoted(g.Env[k]))
 	}
@@ -224,17 +237,21 @@ func (g GoBinary) build(ctx context.Context, stack, reference string) error {
 	if now != reference {
 		return fmt.Errorf("build image %s: its sources changed while it was compiled: update again", reference)
 	}
-	archive, err := g.context(binary)
+	archive, err := g.context(stack, binary)
 	if err != nil {
 		return fmt.Errorf("pack image %s: %w", reference, err)
 	}
 	log.InfoStatusf("building %s", reference)
-	_, err = engine(ctx).BuildImage(ctx, docker.BuildSpec{Context: archive, Tags: []string{reference}, Labels: ourLabels(stack, "", nil)}, nil)
-	return err
+	if _, err := engine(ctx).BuildImage(ctx, docker.BuildSpec{Context: archive, Tags: []string{reference}}, nil); err != nil {
+		ctx, cancel := uncancelled(ctx)
+		defer cancel()
+		return errors.Join(err, engine(ctx).RemoveDangling(ctx, g.labels(stack)))
+	}
+	return nil
 }
 
 // context packs what the image is built from.
-func (g GoBinary) context(binary string) (io.Reader, error) {
+func (g GoBinary) context(stack, binary string) (io.Reader, error) {
 	var archive bytes.Buffer
 	w := tar.NewWriter(&archive)
 	add := func(name string, mode int64, content []byte) error {
@@ -248,7 +265,7 @@ func (g GoBinary) context(binary string) (io.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = errors.Join(add("Dockerfile", 0o644, []byte(g.dockerfile())), add("rootfs/bin/"+g.Name, 0o755, program))
+	err = errors.Join(add("Dockerfile", 0o644, []byte(g.dockerfile(stack))), add("rootfs/bin/"+g.Name, 0o755, program))
 	for _, target := range slices.Sorted(maps.Keys(g.Files)) {
 		content, readErr := os.ReadFile(g.path(g.Files[target]))
 		err = errors.Join(err, readErr, add("rootfs"+target, 0o644, content))

@@ -19,7 +19,6 @@ import (
 	"strings"
 
 	"github.com/blang/semver"
-	"github.com/hashicorp/hcl/v2"
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/integration"
 	gogen "github.com/pulumi/pulumi/pkg/v3/codegen/go"
@@ -93,7 +92,7 @@ func generate(ctx context.Context) (map[string][]byte, error) {
 		return nil, fmt.Errorf("bind the provider's schema: %w", err)
 	}
 	if problems.HasErrors() {
-		return nil, fmt.Errorf("bind the provider's schema: %w", hcl.Diagnostics(problems))
+		return nil, fmt.Errorf("bind the provider's schema: %w", problems)
 	}
 	generated, err := gogen.GeneratePackage("gen-sdk", pkg, nil)
 	if err != nil {
