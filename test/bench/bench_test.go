@@ -60,6 +60,9 @@ func up(ctx context.Context, b *testing.B, settings map[string]string) (*testkit
 		b.Fatal(err)
 	}
 	b.Cleanup(func() {
+		if b.Failed() {
+			return // the stack's own clean-up shows its logs before it removes it
+		}
 		if err := s.Destroy(context.Background()); err != nil {
 			b.Error(err)
 		}

@@ -28,7 +28,11 @@ func (t *Tally) Record(r Result) {
 	}
 	t.requests++
 	if r.Failed() {
-		what := fmt.Sprintf("%s %d", r.Method, r.Status)
+		by := "the load balancer"
+		if r.Instance != "" {
+			by = r.Instance
+		}
+		what := fmt.Sprintf("%s %d from %s", r.Method, r.Status, by)
 		if r.Err != nil {
 			what = fmt.Sprintf("%s %v", r.Method, r.Err)
 		}

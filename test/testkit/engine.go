@@ -157,6 +157,21 @@ func Sweep(t testing.TB, stack string) []string {
 	return removed
 }
 
+// logs prints the last lines of every container of a stack, for a test that failed.
+func logs(t testing.TB, stack string) {
+	t.Helper()
+	c, ctx := engine(t), context.Background()
+	containers, err := c.ListContainers(ctx, map[string]string{spec.LabelStack: stack})
+	if err != nil {
+		t.Log(err)
+		return
+	}
+	for _, v := range containers {
+		lines, err := c.Logs(ctx, v.ID, 60)
+		t.Logf("%s, %s:\n%s (%v)", v.Name, v.State, strings.Join(lines, "\n"), err)
+	}
+}
+
 // Instances are the names of a pool's running instances, sorted.
 func Instances(t testing.TB, stack, pool string) []string {
 	t.Helper()

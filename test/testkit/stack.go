@@ -89,6 +89,9 @@ func NewStack(t testing.TB, settings map[string]string) *Stack {
 		t.Fatalf("make stack %s: %v", s.Name, err)
 	}
 	t.Cleanup(func() {
+		if t.Failed() {
+			logs(t, s.Name)
+		}
 		os.Remove(filepath.Join(root, "Pulumi."+s.Name+".yaml"))
 		if left := Sweep(t, s.Name); len(left) > 0 && !t.Failed() {
 			t.Errorf("stack %s left on the engine: %s", s.Name, strings.Join(left, ", "))
