@@ -323,12 +323,12 @@ func TestImages(t *testing.T) {
 	ctx := t.Context()
 	tag := "viot-" + stack + "/thing:1"
 	files := []docker.File{
-		{Path: "Dockerfile", Content: []byte("FROM scratch\nARG WHO\nENV WHO=$WHO\nCOPY thing /thing\nUSER 7:7\nCMD [\"/thing\"]\n")},
+		{Path: "Dockerfile", Content: []byte("FROM scratch\nLABEL " + spec.LabelStack + "=" + stack + "\nARG WHO\nENV WHO=$WHO\nCOPY thing /thing\nUSER 7:7\nCMD [\"/thing\"]\n")},
 		{Path: "thing", Content: []byte("thing")},
 	}
 	var lines []string
 	id, err := engine.BuildImage(ctx, docker.BuildSpec{
-		Context: dockertest.Tar(t, files...), Tags: []string{tag}, Args: map[string]string{"WHO": "me"}, Labels: map[string]string{spec.LabelStack: stack},
+		Context: dockertest.Tar(t, files...), Tags: []string{tag}, Args: map[string]string{"WHO": "me"}, Labels: map[string]string{"colour": "blue"},
 	}, func(line string) { lines = append(lines, line) })
 	if err != nil {
 		t.Fatal(err)
@@ -337,7 +337,7 @@ func TestImages(t *testing.T) {
 		t.Errorf("got progress %q, want the build's steps", lines)
 	}
 	got, err := engine.InspectImage(ctx, tag)
-	if err != nil || got.ID != id || got.Env["WHO"] != "me" || got.User != "7:7" || !slices.Equal(got.Command, []string{"/thing"}) || got.Labels[spec.LabelStack] != stack {
+	if err != nil || got.ID != id || got.Env["WHO"] != "me" || got.User != "7:7" || !slices.Equal(got.Command, []string{"/thing"}) || got.Labels["colour"] != "blue" {
 		t.Errorf("got %+v (%v), want the image as built", got, err)
 	}
 	if err := engine.TagImage(ctx, tag, "viot-"+stack+"/thing:2"); err != nil {
@@ -355,6 +355,9 @@ func TestImages(t *testing.T) {
 	_, err = engine.BuildImage(ctx, docker.BuildSpec{Context: dockertest.Tar(t, files[0]), Tags: []string{"viot-" + stack + "/bad:1"}}, nil)
 	if err == nil || !strings.Contains(err.Error(), "thing") {
 		t.Errorf("got %v, want the build's error", err)
+	}
+	if err := engine.RemoveDangling(ctx, map[string]string{spec.LabelStack: stack}); err != nil {
+		t.Fatal(err)
 	}
 	if err := engine.PullImage(ctx, "127.0.0.1:1/none:1", nil); err == nil {
 		t.Error("got no error from pulling where no registry is")

@@ -25,7 +25,7 @@ import (
 const cleanTimeout = time.Minute
 
 // Open returns a client of this machine's engine and a stack name that only this test uses. When the test ends, every
-// container, network and volume labelled with the stack is removed, and every image tagged viot-<stack>/….
+// container, network, volume and untagged image labelled with the stack is removed, and every image tagged viot-<stack>/….
 func Open(t *testing.T) (engine *docker.Client, stack string) {
 	t.Helper()
 	engine, err := docker.Open(t.Context(), "")
@@ -73,6 +73,7 @@ func Clean(t *testing.T, engine *docker.Client, stack string) {
 			report(engine.RemoveImage(ctx, tag))
 		}
 	}
+	report(engine.RemoveDangling(ctx, labels)) // of builds that failed
 }
 
 // program is the probe program, compiled once.
