@@ -20,6 +20,10 @@ type LoadBalancerArgs struct {
 	Service     string             // Consul service whose passing instances get the requests
 	HostAddress string             // address of this machine to listen on
 	HostPort    int                // 0 lets the engine choose
+
+	// ReplayCreates repeats a oneM2M create whose instance died before it answered. The instances must answer a
+	// repeated create from the first one's result, as the CSE does; others would make two resources of it.
+	ReplayCreates bool
 }
 
 // LoadBalancer is HAProxy with the companion that keeps its servers as Consul has them, and tells the orchestrator
@@ -63,7 +67,7 @@ func NewLoadBalancer(ctx *pulumi.Context, name string, args LoadBalancerArgs, op
 	haproxy, err := viot.NewContainer(ctx, name, &viot.ContainerArgs{
 		Stack: pulumi.String(ctx.Stack()), Name: pulumi.String(objectName(ctx, name)), Role: pulumi.String(spec.RoleLoadBalancer),
 		Image: image, Network: args.Network, Mounts: mounts, Restart: pulumi.String("unless-stopped"),
-		Files: viot.FileArray{viot.FileArgs{Path: pulumi.String("/usr/local/etc/haproxy/haproxy.cfg"), Content: pulumi.String(haproxyConfig(args.Service))}},
+		Files: viot.FileArray{viot.FileArgs{Path: pulumi.String("/usr/local/etc/haproxy/haproxy.cfg"), Content: pulumi.String(haproxyConfig(args.Service, args.ReplayCreates))}},
 		Ports: viot.PortArray{viot.PortArgs{
 			ContainerPort: pulumi.Int(mcaPort), HostPort: pulumi.Int(args.HostPort), HostAddress: pulumi.String(args.HostAddress),
 			ConfigKey: pulumi.String("viot:port"),
@@ -95,7 +99,14 @@ func NewLoadBalancer(ctx *pulumi.Context, name string, args LoadBalancerArgs, op
 //go:embed haproxy.cfg
 var haproxyTemplate string
 
+// createReplay is what haproxy.cfg adds to the requests that may be repeated.
+const createReplay = " or { method POST } { req.hdr(x-m2m-ri) -m found } { req.hdr(content-type) -m sub ty= }"
+
 // haproxyConfig is HAProxy's configuration for one backend named like its service.
-func haproxyConfig(service string) string {
-	return strings.ReplaceAll(haproxyTemplate, "SERVICE", service)
+func haproxyConfig(service string, replayCreates bool) string {
+	config := strings.ReplaceAll(haproxyTemplate, "SERVICE", service)
+	if !replayCreates {
+		config = strings.ReplaceAll(config, createReplay, "")
+	}
+	return config
 }

@@ -40,7 +40,7 @@ func dev(ctx *pulumi.Context) error {
 	}
 	balancer, err := infra.NewLoadBalancer(ctx, "haproxy", infra.LoadBalancerArgs{
 		Network: network.Name, Images: software, Companion: companion, Consul: consul.Inside, Service: poolName,
-		HostAddress: s.address, HostPort: s.port,
+		HostAddress: s.address, HostPort: s.port, ReplayCreates: s.replayCreates,
 	})
 	if err != nil {
 		return err

@@ -26,6 +26,7 @@ type settings struct {
 	readinessPath string
 	metricsPath   string
 	env           map[string]string
+	replayCreates bool
 
 	address          string
 	port             int
@@ -52,6 +53,7 @@ func readSettings(ctx *pulumi.Context) (settings, error) {
 		readinessPath:     r.path("readinessPath"),
 		metricsPath:       r.path("metricsPath"),
 		env:               r.variables("env"),
+		replayCreates:     r.config.GetBool("replayCreates"),
 		address:           r.config.Get("address"),
 		port:              r.whole("port", 0, 65535),
 		consulPort:        r.whole("consulPort", 0, 65535),

@@ -98,7 +98,7 @@ func TestLife(t *testing.T) {
 		must(s.Set(ctx, auto.ConfigMap{"viot:min": {Value: "2"}}))
 		_, err := s.Up(ctx)
 		must(err)
-		l := start(ctx, t, s, tree, 8, 100)
+		l := start(ctx, t, s, tree, 16, 150)
 		defer l.stop()
 		for round := range 3 {
 			victim := testkit.Instances(t, s.Name, pool)[0]

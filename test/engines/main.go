@@ -119,12 +119,19 @@ func start(ctx context.Context, engine *docker.Client, dir, mode string, label m
 	return nil
 }
 
-// extract unpacks an image below dir and returns the path of a script that runs one of its programs with the
-// libraries it came with. What was unpacked before from the same image is used again.
+// extract unpacks an image below dir and returns what runs one of its programs: the program itself when it is static,
+// else a script that runs it with the libraries it came with. What was unpacked before from the same image is used again.
 func extract(ctx context.Context, reference, dir, program string) (string, error) {
-	wrapper := filepath.Join(dir, "run")
+	runnable, wrapper := filepath.Join(dir, program), filepath.Join(dir, "run")
+	loader := func() (string, bool) {
+		loaders, _ := filepath.Glob(filepath.Join(dir, "usr/lib*/ld-linux*.so.*"))
+		return strings.Join(loaders, ""), len(loaders) == 1
+	}
 	if made, err := os.ReadFile(filepath.Join(dir, "reference")); err == nil && string(made) == reference {
-		return wrapper, nil
+		if _, dynamic := loader(); dynamic {
+			runnable = wrapper
+		}
+		return runnable, nil
 	}
 	if err := os.RemoveAll(dir); err != nil {
 		return "", err
@@ -147,15 +154,15 @@ func extract(ctx context.Context, reference, dir, program string) (string, error
 	if err := unpack(files, dir); err != nil {
 		return "", err
 	}
-	script := "#!/bin/sh\nexec " + filepath.Join(dir, program) + ` "$@"` + "\n"
-	if loaders, _ := filepath.Glob(filepath.Join(dir, "usr/lib*/ld-linux*.so.*")); len(loaders) > 0 {
+	if ld, dynamic := loader(); dynamic {
 		libraries, _ := filepath.Glob(filepath.Join(dir, "usr/lib/*-linux-gnu*"))
-		script = fmt.Sprintf("#!/bin/sh\nexec %s --library-path %s %s \"$@\"\n", loaders[0], strings.Join(libraries, ":"), filepath.Join(dir, program))
+		script := fmt.Sprintf("#!/bin/sh\nexec %s --library-path %s %s \"$@\"\n", ld, strings.Join(libraries, ":"), runnable)
+		if err := os.WriteFile(wrapper, []byte(script), 0o755); err != nil {
+			return "", err
+		}
+		runnable = wrapper
 	}
-	if err := os.WriteFile(wrapper, []byte(script), 0o755); err != nil {
-		return "", err
-	}
-	return wrapper, os.WriteFile(filepath.Join(dir, "reference"), []byte(reference), 0o644)
+	return runnable, os.WriteFile(filepath.Join(dir, "reference"), []byte(reference), 0o644)
 }
 
 // unpack writes the regular files and symbolic links of a tar archive below dir, and nothing outside of it.
