@@ -29,10 +29,10 @@ const pool = "cse"
 func TestLife(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Minute) // cold image builds included
 	defer cancel()
-	before := testkit.Inventory(t)
 	s := testkit.NewStack(t, map[string]string{
 		"cpus": "0.1", "max": "4", "scaleInAfter": "5s", "maxConnections": "16",
 	})
+	before := testkit.Inventory(t, s.Name)
 	stage := func(name string, run func()) {
 		teststructure.RunTestStage(t, name, run)
 		if t.Failed() {
@@ -121,12 +121,13 @@ func TestLife(t *testing.T) {
 		l.expectNoFailure("loss of instances and orchestrator")
 	})
 
+	var next string // the image of the update, which is the test's own
 	stage("update", func() {
 		old := testkit.Instances(t, s.Name, pool)
 		l := start(ctx, t, s, tree, 16, 150)
 		defer l.stop()
-		image := testkit.DeriveImage(t, s.Name, pool)
-		must(s.Set(ctx, auto.ConfigMap{"viot:image": {Value: image}}))
+		next = testkit.DeriveImage(t, s.Name, pool)
+		must(s.Set(ctx, auto.ConfigMap{"viot:image": {Value: next}}))
 		_, err := s.Up(ctx)
 		must(err)
 		names := testkit.Instances(t, s.Name, pool)
@@ -139,7 +140,8 @@ func TestLife(t *testing.T) {
 
 	stage("down", func() {
 		must(s.Destroy(ctx))
-		if diff := testkit.Compare(before, testkit.Inventory(t)); diff != "" {
+		testkit.RemoveImage(t, next)
+		if diff := testkit.Compare(before, testkit.Inventory(t, s.Name)); diff != "" {
 			t.Errorf("the engine is not as it was before:\n%s", diff)
 		}
 	})

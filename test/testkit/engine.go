@@ -29,33 +29,37 @@ func engine(t testing.TB) *docker.Client {
 	return c
 }
 
-// Inventory lists what is on the engine, one "kind name" each: every container, network and volume, labelled or
-// not, and every image tag but those of viot's caches of third-party software.
-func Inventory(t testing.TB) []string {
+// Inventory lists what is on the engine, one "kind name" each: every container, network, volume and image tag, labelled
+// or not, but viot's caches of third-party software and what carries the label of another stack than the given one.
+func Inventory(t testing.TB, stack string) []string {
 	t.Helper()
 	c, ctx := engine(t), context.Background()
 	var all []string
-	add := func(kind, name string) { all = append(all, kind+" "+name) }
+	add := func(kind, name string, labels map[string]string) {
+		if owner, ok := labels[spec.LabelStack]; !ok || owner == stack {
+			all = append(all, kind+" "+name)
+		}
+	}
 	containers, err := c.ListContainers(ctx, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, v := range containers {
-		add("container", v.Name)
+		add("container", v.Name, v.Labels)
 	}
 	networks, err := c.ListNetworks(ctx, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, v := range networks {
-		add("network", v.Name)
+		add("network", v.Name, v.Labels)
 	}
 	volumes, err := c.ListVolumes(ctx, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, v := range volumes {
-		add("volume", v.Name)
+		add("volume", v.Name, v.Labels)
 	}
 	images, err := c.ListImages(ctx, "")
 	if err != nil {
@@ -64,12 +68,20 @@ func Inventory(t testing.TB) []string {
 	for _, v := range images {
 		for _, tag := range v.Tags {
 			if name, _, _ := strings.Cut(tag, ":"); !slices.Contains(caches, name) {
-				add("image", tag)
+				add("image", tag, v.Labels)
 			}
 		}
 	}
 	slices.Sort(all)
 	return all
+}
+
+// RemoveImage removes an image by its reference.
+func RemoveImage(t testing.TB, reference string) {
+	t.Helper()
+	if err := engine(t).RemoveImage(context.Background(), reference); err != nil {
+		t.Error(err)
+	}
 }
 
 // caches are the local images of third-party software, kept between stacks.
@@ -229,7 +241,7 @@ func CrashContainer(t testing.TB, name string) {
 }
 
 // DeriveImage builds an image that differs from the one a pool runs, as the next version would, and returns its
-// reference. It belongs to the stack, so Sweep finds it.
+// reference. The caller removes it by RemoveImage.
 func DeriveImage(t testing.TB, stack, pool string) string {
 	t.Helper()
 	running := instances(t, stack, pool)

@@ -26,9 +26,28 @@ type family struct {
 	counted bool // its counters changed
 }
 
-// create runs a group of creations in one transaction. Afterwards each has its own result or error; the error returned is one
-// of the transaction, in which case nothing was created.
+// expiredError says that a name or identifier is held by a resource that has expired, and that may have children, whose locks must
+// not be taken while those of the parents are held.
+type expiredError struct{ holder resource.Resource }
+
+func (e *expiredError) Error() string { return e.holder.Path + " has expired and must be swept first" }
+
+// create runs a group of creations in one transaction, and before it sweeps the expired resources that are in its way. Afterwards
+// each creation has its own result or error; the error returned is one of the transaction, in which case nothing was created.
 func (s *Store) create(ctx context.Context, group []*creation) error {
+	for {
+		err := s.createOnce(ctx, group)
+		var expired *expiredError
+		if !errors.As(err, &expired) {
+			return err
+		}
+		if _, err := s.sweepTree(ctx, expired.holder, expired.holder.ExpiresAt); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *Store) createOnce(ctx context.Context, group []*creation) error {
 	return s.write(ctx, func(t *tx) error {
 		for _, c := range group {
 			c.parent, c.result, c.err, c.repeat = nil, resource.Resource{}, nil, false
@@ -209,7 +228,8 @@ func (t *tx) buildChildren(ctx context.Context, group []*creation) error {
 // errSameGroup says that the same request is in the same group twice; the second is answered by the next group.
 var errSameGroup = errors.New("repeated in the same group")
 
-// checkFree reports whether name and identifier of r are free, and frees them if what has them has expired in the same parent.
+// checkFree reports whether name and identifier of r are free. It frees them if an instance has them that has expired in the same
+// parent; if another resource has that did, the error is an expiredError.
 // Instances with a generated name need no look: it contains their identifier, which is as good as unique.
 func (t *tx) checkFree(ctx context.Context, parent *family, r resource.Resource) error {
 	if r.Type.Instance() && r.Name() == r.ID {
@@ -225,14 +245,15 @@ func (t *tx) checkFree(ctx context.Context, parent *family, r resource.Resource)
 	for _, h := range holders {
 		switch {
 		case h.ParentID == r.ParentID && !h.ExpiresAt.IsZero() && !h.ExpiresAt.After(r.CreatedAt):
+			if !h.Type.Instance() {
+				return &expiredError{h}
+			}
 			if err := t.deleteTree(ctx, h); err != nil {
 				return err
 			}
-			if h.Type.Instance() {
-				parent.node.Resource.Count--
-				parent.node.Resource.Bytes -= h.Size
-				parent.counted = true
-			}
+			parent.node.Resource.Count--
+			parent.node.Resource.Bytes -= h.Size
+			parent.counted = true
 		case h.ID == r.ID:
 			return store.ErrIDTaken
 		default:

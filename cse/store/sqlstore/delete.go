@@ -11,7 +11,7 @@ import (
 	"github.com/viot-project/viot/cse/store"
 )
 
-// errMoved says that what is to be deleted is no longer what was found before the locks were held.
+// errMoved says that what is to be deleted is no longer what was found before its locks were held.
 var errMoved = errors.New("changed before it was locked")
 
 // Delete finds the resource, locks its parent and what is below it, looks again and deletes.
@@ -52,7 +52,7 @@ func (s *Store) deleteOnce(ctx context.Context, a primitive.Address, now time.Ti
 			return store.ErrNotFound
 		}
 		n := nodes[0]
-		if n.Resource.ID != found.Resource.ID {
+		if n.Resource.ID != found.Resource.ID || n.Resource.Path != found.Resource.Path {
 			return errMoved
 		}
 		if refused = permit(n); refused != nil {
@@ -77,19 +77,36 @@ func (s *Store) deleteOnce(ctx context.Context, a primitive.Address, now time.Ti
 	return deleted, nil
 }
 
-// lockFamily locks the tallies of the parent of r, of r and of what is below it, in the order of identifiers.
+// lockFamily locks the tallies of the parent of r, of r and of what is below it, in the order of identifiers. It returns errMoved if
+// they are no longer those it set out to lock: while it waited, one was added, or deleted and created again. The caller must then
+// start over in a new transaction, as to lock the missing ones now would break the order. Otherwise nobody else can add to the
+// family until the transaction ends.
 func (t *tx) lockFamily(ctx context.Context, r resource.Resource) error {
 	query, args := `SELECT t.ri FROM tally t WHERE t.ri = $1`, params{r.ParentID}
 	if !r.Type.Instance() {
 		query, args = `SELECT t.ri FROM tally t JOIN resource r ON r.ri = t.ri
 			WHERE r.ri IN ($1, $2) OR r.path > $3 AND r.path < $4 AND r.seq IS NULL`, params{r.ParentID, r.ID, r.Path + "/", r.Path + "0"}
 	}
+	locked := map[string]bool{}
 	rows, err := t.query(ctx, query+` ORDER BY t.ri`+t.dialect.lock, args...)
-	_, err = collect(rows, err, func(rows *sql.Rows) (id string, err error) { return id, rows.Scan(&id) })
+	if _, err := collect(rows, err, func(rows *sql.Rows) (id string, err error) {
+		err = rows.Scan(&id)
+		locked[id] = true
+		return id, err
+	}); err != nil {
+		return err
+	}
+	rows, err = t.query(ctx, query, args...)
+	_, err = collect(rows, err, func(rows *sql.Rows) (id string, err error) {
+		if err = rows.Scan(&id); err == nil && !locked[id] {
+			err = errMoved
+		}
+		return id, err
+	})
 	return err
 }
 
-// deleteTree deletes r and everything below it. It counts nothing out of the parent.
+// deleteTree deletes r and everything below it, whose family is locked. It counts nothing out of the parent.
 func (t *tx) deleteTree(ctx context.Context, r resource.Resource) error {
 	const tree = `(SELECT ri FROM resource WHERE path = $1 OR path > $2 AND path < $3)`
 	for _, query := range []string{

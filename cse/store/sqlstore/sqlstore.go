@@ -3,7 +3,8 @@
 //
 // Locks. Every resource that can have children has a row in tally, which also holds its counters. Whoever changes a resource or
 // its children locks that row first, several of them in the order of identifiers, so writers never wait for each other in a circle.
-// Rows of instances are only touched under the lock of their parent's.
+// Rows of instances are only touched under the lock of their parent's. A wait for a lock ends with the row as it is then, or without
+// it, even if the same identifier has a new row by then; so what was found before the wait is looked up again after it.
 package sqlstore
 
 import (

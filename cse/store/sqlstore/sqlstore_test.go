@@ -1,6 +1,7 @@
 package sqlstore_test
 
 import (
+	"database/sql"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,7 +48,46 @@ func open(t *testing.T, address string, n int) []store.Store {
 		})
 		stores[i] = s
 	}
+	t.Cleanup(func() { wantConsistent(t, address) })
 	return stores
+}
+
+// faults are the rows that contradict others, whatever was done to the tree.
+const faults = `
+	SELECT 'tally without resource', ri FROM tally WHERE ri NOT IN (SELECT ri FROM resource WHERE seq IS NULL) UNION ALL
+	SELECT 'resource without tally', ri FROM resource WHERE seq IS NULL AND ri NOT IN (SELECT ri FROM tally) UNION ALL
+	SELECT 'resource without parent', ri FROM resource WHERE pi <> '' AND pi NOT IN (SELECT ri FROM tally) UNION ALL
+	SELECT 'label without resource', ri FROM label WHERE ri NOT IN (SELECT ri FROM resource WHERE labelled = 1) UNION ALL
+	SELECT 'wrong count', t.ri FROM tally t WHERE t.cni <> (SELECT count(*) FROM resource WHERE pi = t.ri AND seq IS NOT NULL) UNION ALL
+	SELECT 'wrong size', t.ri FROM tally t WHERE t.cbs <> (SELECT coalesce(sum(cs), 0) FROM resource WHERE pi = t.ri AND seq IS NOT NULL)`
+
+// wantConsistent looks for faults in the database at address.
+func wantConsistent(t *testing.T, address string) {
+	t.Helper()
+	driver, source := "pgx", address
+	if path, ok := strings.CutPrefix(address, "sqlite:"); ok {
+		driver, source = "sqlite", path
+	}
+	db, err := sql.Open(driver, source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	rows, err := db.Query(faults)
+	if err != nil {
+		t.Fatalf("look for faults: %v", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var fault, id string
+		if err := rows.Scan(&fault, &id); err != nil {
+			t.Fatal(err)
+		}
+		t.Errorf("left behind: %s: %s", fault, id)
+	}
+	if err := rows.Err(); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestOpenRefuses(t *testing.T) {

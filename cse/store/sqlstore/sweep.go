@@ -49,18 +49,23 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (int, error
 
 // sweepTree deletes r and what is below it, unless r has been given a longer life meanwhile.
 func (s *Store) sweepTree(ctx context.Context, r resource.Resource, now time.Time) (int, error) {
-	n := 0
-	err := s.write(ctx, func(t *tx) error {
-		n = 0
-		if err := t.lockFamily(ctx, r); err != nil {
-			return err
+	for {
+		n := 0
+		err := s.write(ctx, func(t *tx) error {
+			n = 0
+			if err := t.lockFamily(ctx, r); err != nil {
+				return err
+			}
+			if err := t.row(ctx, `SELECT count(*) FROM resource WHERE ri = $1 AND path = $2 AND et <= $3`, r.ID, r.Path, micros(now)).
+				Scan(&n); err != nil || n == 0 {
+				return err
+			}
+			return t.deleteTree(ctx, r)
+		})
+		if !errors.Is(err, errMoved) {
+			return n, err
 		}
-		if err := t.row(ctx, `SELECT count(*) FROM resource WHERE ri = $1 AND et <= $2`, r.ID, micros(now)).Scan(&n); err != nil || n == 0 {
-			return err
-		}
-		return t.deleteTree(ctx, r)
-	})
-	return n, err
+	}
 }
 
 // sweepInstances deletes the expired instances of a parent, at most limit.
