@@ -1,0 +1,22 @@
+package infra
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestHAProxyConfig(t *testing.T) {
+	t.Parallel()
+	for _, replay := range []bool{true, false} {
+		config := haproxyConfig("cse", replay)
+		if strings.Contains(config, "SERVICE") || !strings.Contains(config, "\nbackend cse\n") {
+			t.Errorf("the backend is not named like its service:\n%s", config)
+		}
+		if got := strings.Contains(config, "method POST"); got != replay {
+			t.Errorf("replayCreates %t: a create may be repeated: %t", replay, got)
+		}
+		if !strings.Contains(config, "disable-l7-retry unless { method GET HEAD OPTIONS }") {
+			t.Errorf("replayCreates %t: reads may not be repeated", replay)
+		}
+	}
+}
