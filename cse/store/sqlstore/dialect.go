@@ -31,6 +31,7 @@ type dialect struct {
 	// parameter that holds the present.
 	policies  string
 	lock      string // ends a query that locks its rows of tally
+	planAnew  params // goes before the arguments of a query whose best plan depends on them
 	setupLock string // taken by the transaction that sets up the schema
 	oneWriter bool   // writers would refuse each other rather than wait
 	attribute func(name string) string
@@ -70,7 +71,9 @@ var postgres = dialect{
 	policies: `CASE WHEN g.policies IS NULL THEN NULL ELSE
 		(SELECT json_agg(json_build_object('ri', p.ri, 'attrs', p.attrs)) FROM json_array_elements_text(g.policies) AS id(ri)
 		JOIN resource p ON p.ri = id.ri WHERE p.ty = 1 AND p.et > %s) END`,
-	lock:      ` FOR UPDATE OF t`,
+	lock: ` FOR UPDATE OF t`,
+	// A prepared statement soon gets one plan for all arguments, which is made for periods that cover a third of everything.
+	planAnew:  params{pgx.QueryExecModeCacheDescribe},
 	setupLock: `SELECT pg_advisory_xact_lock(7305526820340593774)`, // any number, the same in every instance
 	attribute: func(name string) string { return `(r.attrs->>'` + name + `')` },
 	like:      "LIKE",

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,7 +15,7 @@ import (
 // Find is two queries: the resources, and what governs access to them, each governor once.
 func (s *Store) Find(ctx context.Context, q store.Query) (store.Page, error) {
 	query, args := s.dialect.findQuery(q)
-	found, err := read(ctx, s, query, args, scanResource)
+	found, err := read(ctx, s, query, append(slices.Clone(s.dialect.planAnew), args...), scanResource)
 	if err != nil {
 		return store.Page{}, s.fail("find below "+q.Root, err)
 	}
@@ -83,14 +84,21 @@ func (d *dialect) conditions(p *params, f primitive.Filter) []string {
 	}
 	compare(!f.CreatedAfter.IsZero(), "r.ct", ">=", micros(f.CreatedAfter))
 	compare(!f.CreatedBefore.IsZero(), "r.ct", "<", micros(f.CreatedBefore))
-	modified := func(present bool, operator string, value int64) {
-		if present { // an instance is modified when it is created; saying so lets indexes answer
-			v := p.add(value)
-			list = append(list, "(r.seq IS NULL AND r.lt "+operator+" "+v+" OR r.seq IS NOT NULL AND r.ct "+operator+" "+v+")")
-		}
+	var modified []string
+	if !f.ModifiedSince.IsZero() {
+		modified = append(modified, ">= "+p.add(micros(f.ModifiedSince)))
 	}
-	modified(!f.ModifiedSince.IsZero(), ">=", micros(f.ModifiedSince))
-	modified(!f.UnmodifiedSince.IsZero(), "<", micros(f.UnmodifiedSince))
+	if !f.UnmodifiedSince.IsZero() {
+		modified = append(modified, "< "+p.add(micros(f.UnmodifiedSince)))
+	}
+	switch {
+	case f.Or:
+		for _, m := range modified {
+			list = append(list, modifiedIs(m))
+		}
+	case len(modified) > 0:
+		list = append(list, modifiedIs(modified...))
+	}
 	compare(!f.ExpireAfter.IsZero(), "r.et", ">=", micros(f.ExpireAfter))
 	compare(!f.ExpireBefore.IsZero(), "r.et", "<", micros(f.ExpireBefore))
 	for _, bound := range []struct {
@@ -127,6 +135,13 @@ func (d *dialect) conditions(p *params, f primitive.Filter) []string {
 		list = append(list, "("+d.anyOf(p, d.column(name), values[name])+")")
 	}
 	return list
+}
+
+// modifiedIs is the condition that all comparisons hold for the time of modification. For an instance that is when it was created;
+// to say so, and to say it of both bounds of a period at once, lets indexes answer.
+func modifiedIs(comparisons ...string) string {
+	return "(r.seq IS NULL AND r.lt " + strings.Join(comparisons, " AND r.lt ") +
+		" OR r.seq IS NOT NULL AND r.ct " + strings.Join(comparisons, " AND r.ct ") + ")"
 }
 
 // anyType is the condition that a resource is of one of types. It says of which of them no instances are, and the types are literal,
