@@ -33,6 +33,7 @@ type dialect struct {
 	lock      string // ends a query that locks its rows of tally
 	planAnew  params // goes before the arguments of a query whose best plan depends on them
 	setupLock string // taken by the transaction that sets up the schema
+	tend      string // keeps the planner's statistics current; empty if the database does so itself
 	oneWriter bool   // writers would refuse each other rather than wait
 	attribute func(name string) string
 	// like is the operator of a pattern match and pattern makes its operand from a value in which * is the wildcard.
@@ -121,7 +122,8 @@ var sqliteDialect = dialect{
 	policies: `CASE WHEN g.policies IS NULL THEN NULL ELSE
 		(SELECT json_group_array(json_object('ri', p.ri, 'attrs', json(p.attrs))) FROM json_each(g.policies) AS id
 		JOIN resource p ON p.ri = id.value WHERE p.ty = 1 AND p.et > %s) END`,
-	setupLock: `SELECT 1`, // the transaction itself is the lock
+	setupLock: `SELECT 1`,                  // the transaction itself is the lock
+	tend:      `PRAGMA optimize = 0x10002`, // analyse what has grown tenfold, whichever connection used it; bounded
 	oneWriter: true,
 	attribute: func(name string) string {
 		v := `r.attrs->'` + name + `'`

@@ -44,7 +44,13 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (int, error
 	if err != nil {
 		return swept, s.fail("sweep receipts", err)
 	}
-	return swept + int(receipts), nil
+	swept += int(receipts)
+	if s.dialect.tend != "" {
+		if err := s.write(ctx, func(t *tx) error { return t.exec(ctx, s.dialect.tend) }); err != nil {
+			return swept, s.fail("tend statistics", err)
+		}
+	}
+	return swept, nil
 }
 
 // sweepTree deletes r and what is below it, unless r has been given a longer life meanwhile.
