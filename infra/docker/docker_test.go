@@ -292,19 +292,19 @@ func TestEvents(t *testing.T) {
 	foreign := container
 	foreign.Name, foreign.Labels = name+"-foreign", map[string]string{spec.LabelStack: stack + "-foreign"}
 	for _, spec := range []docker.ContainerSpec{foreign, container} {
-		id, err := engine.CreateContainer(ctx, spec)
+		id, err := engine.CreateContainer(t.Context(), spec)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := engine.StartContainer(ctx, id); err != nil {
+		if err := engine.StartContainer(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
-		for c, err := engine.InspectContainer(ctx, id); c.State != docker.Exited; c, err = engine.InspectContainer(ctx, id) {
+		for c, err := engine.InspectContainer(t.Context(), id); c.State != docker.Exited; c, err = engine.InspectContainer(t.Context(), id) {
 			if err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := engine.RemoveContainer(ctx, id); err != nil {
+		if err := engine.RemoveContainer(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
 	}
