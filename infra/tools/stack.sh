@@ -23,20 +23,40 @@ alone() {
 	flock -n 9 || fail "another make up, down or refresh is at work in this folder; wait for it to end, then run this again"
 }
 
+# What Pulumi starts may outlive a run that is killed, and must not keep its lock.
+pulumi() { command pulumi "$@" 9>&-; }
+
 local_backend() { case "${PULUMI_BACKEND_URL:-}" in file://*) true ;; *) false ;; esac; }
 
 stack_exists() { pulumi stack select "$stack" >/dev/null 2>&1; }
 
-# unlock clears what a killed run left in the local state: its lock (nobody else can hold it: see alone) and
-# creations it had begun, whose objects the provider finds again by name.
+# lives says whether a process is a Pulumi at work. One that was just killed takes a moment to be gone.
+lives() {
+	local state
+	for _ in {1..20}; do
+		state=$(ps -p "${1:-0}" -o stat=,comm= 2>/dev/null) || return 1
+		case $state in
+		Z*) return 1 ;;
+		*pulumi) sleep 0.1 ;;
+		*) return 1 ;;
+		esac
+	done
+}
+
+# unlock clears what a killed run left in the local state: its lock and creations it had begun, whose objects the
+# provider finds again by name. The lock of a Pulumi that lives, be it one that was started by hand, is respected.
 unlock() {
 	local_backend || return 0
-	local locks=.viot/state/.pulumi/locks/organization/viot/$stack
-	if [ -n "$(ls -A "$locks" 2>/dev/null)" ]; then
+	local lock pid
+	for lock in .viot/state/.pulumi/locks/organization/viot/"$stack"/*.json; do
+		[ -e "$lock" ] || continue
+		pid=$(sed -n 's/.*"pid": *\([0-9][0-9]*\).*/\1/p' "$lock" 2>/dev/null) || continue # it has just ended
+		if lives "$pid"; then
+			fail "pulumi is at work on stack $stack (process $pid); wait for it to end or end it with kill $pid, then run this again"
+		fi
 		say "an earlier run was interrupted: taking over from it"
-		pulumi cancel --yes "$stack" >/dev/null 2>&1 || true
-		rm -rf "$locks"
-	fi
+		rm -f "$lock" "$lock.attrs"
+	done
 	if grep -q '"pending_operations": \[$' ".viot/state/.pulumi/stacks/viot/$stack.json" 2>/dev/null; then
 		pulumi refresh --clear-pending-creates --yes --skip-preview --suppress-outputs >.viot/refresh.log 2>&1 ||
 			fail "cannot clear what an interrupted run left half-made: $(tail -n 3 .viot/refresh.log)"
