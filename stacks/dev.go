@@ -15,7 +15,7 @@ import (
 func dev(ctx *pulumi.Context) error {
 	s, err := readSettings(ctx)
 	if err != nil {
-		return err
+		return fmt.Errorf("settings of stack %s:\n%w", ctx.Stack(), err)
 	}
 	root, err := repository()
 	if err != nil {

@@ -79,11 +79,15 @@ func readSettings(ctx *pulumi.Context) (settings, error) {
 		r.bad("address", "%q is not an IP address of this machine, such as 127.0.0.1", s.address)
 	}
 	ports := map[int]string{}
-	for key, port := range map[string]int{"port": s.port, "consulPort": s.consulPort, "orchestratorPort": s.orchestratorPort} {
-		if other, taken := ports[port]; taken && port != 0 {
-			r.bad(max(key, other), "%d is also viot:%s; each needs a port of its own", port, min(key, other))
+	for _, p := range []struct {
+		key    string
+		number int
+	}{{"port", s.port}, {"consulPort", s.consulPort}, {"orchestratorPort", s.orchestratorPort}} {
+		if other, taken := ports[p.number]; taken && p.number != 0 {
+			r.bad(p.key, "%d is also viot:%s; each needs a port of its own", p.number, other)
+			continue
 		}
-		ports[port] = key
+		ports[p.number] = p.key
 	}
 	return s, errors.Join(r.problems...)
 }

@@ -3,10 +3,12 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/versions"
@@ -32,7 +34,7 @@ func New(host string) (*Client, error) {
 	}
 	api, err := client.NewClientWithOpts(opts...)
 	if err != nil {
-		return nil, fmt.Errorf("docker host %q: %w: want something like unix:///var/run/docker.sock", host, err)
+		return nil, fmt.Errorf("docker host %q: %w: want something like unix:///var/run/docker.sock", cmp.Or(host, os.Getenv(client.EnvOverrideHost)), err)
 	}
 	return &Client{api: api, host: api.DaemonHost()}, nil
 }

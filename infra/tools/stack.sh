@@ -3,12 +3,18 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 action=${1:?usage: stack.sh up|preview|refresh|down|status|demo|clean}
-stack=${STACK:-dev}
-eval "$(infra/tools/env.sh .viot/bin)"
-export PULUMI_STACK="$stack"
+stack=${STACK-dev}
 
 say() { printf '%s\n' "$*"; }
 fail() { printf 'viot: %s\n' "$*" >&2; exit 1; }
+
+# An empty name is refused like any other bad one: whoever meant another stack must not change dev.
+if ((${#stack} > 40)) || ! [[ $stack =~ ^[a-z]([a-z0-9-]*[a-z0-9])?$ ]]; then
+	fail "STACK=$stack: want 1 to 40 lower-case letters, digits and dashes, a letter first and no dash last"
+fi
+settings=$(infra/tools/env.sh .viot/bin) || exit 1
+eval "$settings"
+export PULUMI_STACK="$stack"
 
 # alone lets one changing command run at a time; a second one is told at once instead of meeting Pulumi's lock.
 alone() {
@@ -17,20 +23,40 @@ alone() {
 	flock -n 9 || fail "another make up, down or refresh is at work in this folder; wait for it to end, then run this again"
 }
 
+# What Pulumi starts may outlive a run that is killed, and must not keep its lock.
+pulumi() { command pulumi "$@" 9>&-; }
+
 local_backend() { case "${PULUMI_BACKEND_URL:-}" in file://*) true ;; *) false ;; esac; }
 
 stack_exists() { pulumi stack select "$stack" >/dev/null 2>&1; }
 
-# unlock clears what a killed run left in the local state: its lock (nobody else can hold it: see alone) and
-# creations it had begun, whose objects the provider finds again by name.
+# lives says whether a process is a Pulumi at work. One that was just killed takes a moment to be gone.
+lives() {
+	local state
+	for _ in {1..20}; do
+		state=$(ps -p "${1:-0}" -o stat=,comm= 2>/dev/null) || return 1
+		case $state in
+		Z*) return 1 ;;
+		*pulumi) sleep 0.1 ;;
+		*) return 1 ;;
+		esac
+	done
+}
+
+# unlock clears what a killed run left in the local state: its lock and creations it had begun, whose objects the
+# provider finds again by name. The lock of a Pulumi that lives, be it one that was started by hand, is respected.
 unlock() {
 	local_backend || return 0
-	local locks=.viot/state/.pulumi/locks/organization/viot/$stack
-	if [ -n "$(ls -A "$locks" 2>/dev/null)" ]; then
+	local lock pid
+	for lock in .viot/state/.pulumi/locks/organization/viot/"$stack"/*.json; do
+		[ -e "$lock" ] || continue
+		pid=$(sed -n 's/.*"pid": *\([0-9][0-9]*\).*/\1/p' "$lock" 2>/dev/null) || continue # it has just ended
+		if lives "$pid"; then
+			fail "pulumi is at work on stack $stack (process $pid); wait for it to end or end it with kill $pid, then run this again"
+		fi
 		say "an earlier run was interrupted: taking over from it"
-		pulumi cancel --yes "$stack" >/dev/null 2>&1 || true
-		rm -rf "$locks"
-	fi
+		rm -f "$lock" "$lock.attrs"
+	done
 	if grep -q '"pending_operations": \[$' ".viot/state/.pulumi/stacks/viot/$stack.json" 2>/dev/null; then
 		pulumi refresh --clear-pending-creates --yes --skip-preview --suppress-outputs >.viot/refresh.log 2>&1 ||
 			fail "cannot clear what an interrupted run left half-made: $(tail -n 3 .viot/refresh.log)"
@@ -45,6 +71,7 @@ changes() {
 
 up() {
 	alone
+	viot inventory -stack "$stack" >/dev/null || exit 1 # without an engine nothing is begun
 	if ! stack_exists; then
 		pulumi stack init "$stack" >/dev/null
 		say "made the stack $stack; its state is kept in ${PULUMI_BACKEND_URL:-your Pulumi backend}"
@@ -71,7 +98,8 @@ status() {
 
 down() {
 	alone
-	viot inventory -stack "$stack" >.viot/before || exit 1
+	local before after
+	before=$(viot inventory -stack "$stack") || exit 1
 	if stack_exists; then
 		unlock
 		pulumi destroy --yes --skip-preview --suppress-outputs ||
@@ -88,13 +116,12 @@ down() {
 	fi
 	say
 	say "removed:"
-	if [ -s .viot/before ]; then sed 's/^/  /' .viot/before; else say "  nothing was there"; fi
-	viot inventory -stack "$stack" >.viot/after
-	if [ -s .viot/after ]; then
-		sed 's/^/  /' .viot/after
+	if [ -n "$before" ]; then sed 's/^/  /' <<<"$before"; else say "  nothing was there"; fi
+	after=$(viot inventory -stack "$stack") || exit 1
+	if [ -n "$after" ]; then
+		sed 's/^/  /' <<<"$after"
 		fail "the above are still there; make down again, or remove them by hand"
 	fi
-	rm -f .viot/before .viot/after
 	say "checked: no container, network, volume, image, registration or state of stack $stack remains."
 	say "kept for the next make up: tools in .viot, images viot-base, viot-consul, viot-haproxy, viot-postgres (make clean removes them)."
 }
@@ -108,7 +135,8 @@ status) status ;;
 demo) stack_exists || fail "there is no stack $stack here; run make up first"; exec go run ./test/demo -mca "$(pulumi stack output mcaUrl)" -orchestrator "$(pulumi stack output orchestratorUrl)" -plot build/demo.svg ;;
 clean)
 	alone
-	[ -z "$(viot inventory -any)" ] || { viot inventory -any; fail "the above belong to stacks that are up; run make down for each first"; }
+	others=$(viot inventory -any) || exit 1
+	[ -z "$others" ] || { say "$others"; fail "the above belong to stacks that are up; run make down for each first"; }
 	viot sweep -cache
 	rm -rf .viot/bin .viot/cache .viot/home .viot/state .viot/passphrase build
 	;;
