@@ -82,6 +82,7 @@ func cold(b *testing.B, dir string) time.Duration {
 	caches := b.TempDir()
 	b.Cleanup(func() { exec.Command("chmod", "-R", "u+w", caches).Run() }) // the module cache is read-only
 	c := checkout{b: b, dir: clone, stack: "cold", env: []string{
+		"PULUMI_BACKEND_URL=", "PULUMI_HOME=", "PULUMI_CONFIG_PASSPHRASE_FILE=", // those of this checkout
 		"GOMODCACHE=" + filepath.Join(caches, "mod"), "GOCACHE=" + filepath.Join(caches, "build"), "PATH=" + testkit.PathWithout("pulumi"),
 	}}
 	testkit.RemoveCaches(b)
