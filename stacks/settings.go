@@ -1,9 +1,13 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -48,13 +52,13 @@ func readSettings(ctx *pulumi.Context) (settings, error) {
 		cpus:              r.number("cpus", 0, 1024),
 		memoryMiB:         r.whole("memoryMiB", 0, 1<<20),
 		maxConnections:    r.whole("maxConnections", 0, 1<<20),
-		image:             r.config.Get("image"),
+		image:             r.get("image"),
 		servicePort:       r.whole("servicePort", 1, 65535),
 		readinessPath:     r.path("readinessPath"),
 		metricsPath:       r.path("metricsPath"),
 		env:               r.variables("env"),
-		replayCreates:     r.config.GetBool("replayCreates"),
-		address:           r.config.Get("address"),
+		replayCreates:     r.yesNo("replayCreates"),
+		address:           r.get("address"),
 		port:              r.whole("port", 0, 65535),
 		consulPort:        r.whole("consulPort", 0, 65535),
 		orchestratorPort:  r.whole("orchestratorPort", 0, 65535),
@@ -89,13 +93,34 @@ func readSettings(ctx *pulumi.Context) (settings, error) {
 		}
 		ports[p.number] = p.key
 	}
+	r.unknown(os.Getenv("PULUMI_CONFIG"))
 	return s, errors.Join(r.problems...)
 }
 
 // reader reads single keys and collects what is wrong with them.
 type reader struct {
 	config   *config.Config
+	read     []string // keys asked for: those that exist
 	problems []error
+}
+
+func (r *reader) get(key string) string {
+	r.read = append(r.read, key)
+	return r.config.Get(key)
+}
+
+// unknown finds keys that nobody reads: a misspelt setting is an error and not a silent default. all is the JSON object
+// in which Pulumi hands over the whole configuration; empty where it does not.
+func (r *reader) unknown(all string) {
+	var values map[string]any
+	if all == "" || json.Unmarshal([]byte(all), &values) != nil {
+		return
+	}
+	for _, full := range slices.Sorted(maps.Keys(values)) {
+		if key, ours := strings.CutPrefix(full, "viot:"); ours && !slices.Contains(r.read, key) {
+			r.problems = append(r.problems, fmt.Errorf("%s: there is no such setting (pulumi config rm %s); Pulumi.yaml lists them", full, full))
+		}
+	}
 }
 
 func (r *reader) bad(key, format string, args ...any) {
@@ -103,7 +128,7 @@ func (r *reader) bad(key, format string, args ...any) {
 }
 
 func (r *reader) whole(key string, least, most int) int {
-	text := r.config.Get(key)
+	text := r.get(key)
 	n, err := strconv.Atoi(text)
 	if err != nil || n < least || n > most {
 		r.bad(key, "%q: want a whole number from %d to %d", text, least, most)
@@ -113,7 +138,7 @@ func (r *reader) whole(key string, least, most int) int {
 }
 
 func (r *reader) number(key string, least, most float64) float64 {
-	text := r.config.Get(key)
+	text := r.get(key)
 	n, err := strconv.ParseFloat(text, 64)
 	if err != nil || !(n >= least && n <= most) {
 		r.bad(key, "%q: want a number from %v to %v", text, least, most)
@@ -123,7 +148,7 @@ func (r *reader) number(key string, least, most float64) float64 {
 }
 
 func (r *reader) duration(key string) time.Duration {
-	text := r.config.Get(key)
+	text := r.get(key)
 	d, err := time.ParseDuration(text)
 	if err != nil || d <= 0 {
 		r.bad(key, "%q: want a time such as 30s or 5m", text)
@@ -131,8 +156,17 @@ func (r *reader) duration(key string) time.Duration {
 	return d
 }
 
+func (r *reader) yesNo(key string) bool {
+	text := r.get(key)
+	yes, err := strconv.ParseBool(text)
+	if err != nil {
+		r.bad(key, "%q: want true or false", text)
+	}
+	return yes
+}
+
 func (r *reader) path(key string) string {
-	text := r.config.Get(key)
+	text := r.get(key)
 	if !strings.HasPrefix(text, "/") {
 		r.bad(key, "%q: want a path that starts with /", text)
 	}
@@ -140,7 +174,7 @@ func (r *reader) path(key string) string {
 }
 
 func (r *reader) oneOf(key string, choices ...string) string {
-	text := r.config.Get(key)
+	text := r.get(key)
 	for _, c := range choices {
 		if text == c {
 			return text
@@ -151,6 +185,7 @@ func (r *reader) oneOf(key string, choices ...string) string {
 }
 
 func (r *reader) variables(key string) map[string]string {
+	r.read = append(r.read, key)
 	var pairs []string
 	if err := r.config.GetObject(key, &pairs); err != nil {
 		r.bad(key, "want a list of NAME=value: %v", err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/viot-project/viot/infra/provider"
 )
@@ -21,5 +22,14 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	return viot.Run(context.Background(), provider.Name, provider.Version)
+	// Pulumi that is killed cannot say goodbye; nobody would ever end a provider that waits for it.
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		for parent := os.Getppid(); os.Getppid() == parent; {
+			time.Sleep(time.Second)
+		}
+		cancel()
+	}()
+	return viot.Run(ctx, provider.Name, provider.Version)
 }

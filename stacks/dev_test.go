@@ -1,0 +1,180 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// world stands in for the engine: it takes every resource and answers what the provider would.
+type world struct {
+	mu   sync.Mutex
+	made map[string]resource.PropertyMap // by type and name, such as Container consul
+}
+
+func (w *world) Call(pulumi.MockCallArgs) (resource.PropertyMap, error) { return nil, nil }
+
+func (w *world) NewResource(args pulumi.MockResourceArgs) (string, resource.PropertyMap, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	kind := args.TypeToken[strings.LastIndexByte(args.TypeToken, ':')+1:]
+	w.made[kind+" "+args.Name] = args.Inputs
+	state := args.Inputs.Copy()
+	switch args.TypeToken {
+	case "viot:index:Image":
+		state["reference"] = resource.NewProperty("viot-test/" + args.Name + ":1")
+	case "viot:index:Secret":
+		state["value"] = resource.MakeSecret(resource.NewProperty("pa55word"))
+	case "viot:index:Container":
+		ports := resource.PropertyMap{}
+		if published, ok := args.Inputs["ports"]; ok {
+			for _, p := range published.ArrayValue() {
+				ports[resource.PropertyKey(fmt.Sprint(p.ObjectValue()["containerPort"].NumberValue()))] = p.ObjectValue()["hostPort"]
+			}
+		}
+		state["hostPorts"] = resource.NewProperty(ports)
+	case "viot:index:Pool":
+		state["templateHash"] = resource.NewProperty("0123456789ab")
+	}
+	return args.Name + "-id", state, nil
+}
+
+// deploy runs the program with the defaults of Pulumi.yaml and the given changes.
+func deploy(t *testing.T, changes map[string]string) (map[string]resource.PropertyMap, error) {
+	t.Helper()
+	project, err := workspace.LoadProject("../Pulumi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := map[string]string{}
+	for key, declared := range project.Config {
+		settings[key] = fmt.Sprint(declared.Default)
+		if declared.Default == nil || fmt.Sprint(declared.Default) == "[]" {
+			settings[key] = "[]"
+		}
+	}
+	for key, value := range changes {
+		settings["viot:"+key] = value
+	}
+	w := &world{made: map[string]resource.PropertyMap{}}
+	err = pulumi.RunErr(dev, pulumi.WithMocks("viot", "test", w), func(info *pulumi.RunInfo) { info.Config = settings })
+	return w.made, err
+}
+
+func TestDevWithDefaults(t *testing.T) {
+	t.Parallel()
+	made, err := deploy(t, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"Network network", "Container consul", "Container postgres", "Container haproxy",
+		"Container haproxy-companion", "Container orchestrator", "Pool cse", "Image cse", "Image orchestrator", "Image balancer"} {
+		if _, ok := made[want]; !ok {
+			t.Errorf("there is no %s", want)
+		}
+	}
+	for name, inputs := range made {
+		kind, _, _ := strings.Cut(name, " ")
+		if !slices.Contains([]string{"Image", "Network", "Volume", "Container", "Pool"}, kind) || inputs["name"].IsNull() && kind != "Image" {
+			continue
+		}
+		if _, real := inputs["stack"]; !real {
+			continue // a component
+		}
+		if got := inputs["stack"].StringValue(); got != "test" {
+			t.Errorf("%s belongs to stack %q, want test", name, got)
+		}
+		if kind == "Container" || kind == "Volume" || kind == "Network" {
+			if got := inputs["name"].StringValue(); got != "viot-test" && !strings.HasPrefix(got, "viot-test-") {
+				t.Errorf("%s is called %s on the engine, want viot-test-…", name, got)
+			}
+		}
+		if kind == "Container" && inputs["healthCheck"].IsNull() {
+			t.Errorf("%s has no health check", name)
+		}
+	}
+	pool := made["Pool cse"]
+	if got := pool["policy"].ObjectValue()["max"].NumberValue(); got != 6 {
+		t.Errorf("max %v, want 6", got)
+	}
+	env := pool["template"].ObjectValue()["env"]
+	if !env.ContainsSecrets() {
+		t.Error("the database's password is not kept secret in the state")
+	}
+}
+
+func TestDevReplicated(t *testing.T) {
+	t.Parallel()
+	made, err := deploy(t, map[string]string{"consulServers": "3", "orchestrators": "2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"Container consul", "Container consul-1", "Container consul-2", "Container consul-3",
+		"Container orchestrator", "Container orchestrator-2"} {
+		if _, ok := made[want]; !ok {
+			t.Errorf("there is no %s", want)
+		}
+	}
+	for name, inputs := range made {
+		_, ports := inputs["ports"]
+		if want := name == "Container consul" || name == "Container orchestrator" || name == "Container haproxy"; strings.HasPrefix(name, "Container ") && ports != want {
+			t.Errorf("%s publishes a port: %t, want %t", name, ports, want)
+		}
+	}
+}
+
+func TestOwnImage(t *testing.T) {
+	t.Parallel()
+	made, err := deploy(t, map[string]string{"image": "example/cse:2", "env": `["A=1"]`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, built := made["Image cse"]; built {
+		t.Error("the repository's CSE is built although another image is wanted")
+	}
+	template := made["Pool cse"]["template"].ObjectValue()
+	if got := template["image"].StringValue(); got != "example/cse:2" {
+		t.Errorf("image %s, want example/cse:2", got)
+	}
+}
+
+func TestBadSettingsAreAllNamed(t *testing.T) {
+	t.Parallel()
+	bad := map[string]string{
+		"min": "5", "max": "2", "targetUtilisation": "7", "scaleInAfter": "soon", "cpus": "0.001", "memoryMiB": "1", "maxConnections": "-1",
+		"servicePort": "0", "readinessPath": "ready", "metricsPath": "", "env": `["A"]`, "replayCreates": "perhaps", "address": "here", "port": "8500",
+		"consulServers": "2", "orchestrators": "0", "images": "foo", "dockerSocket": "docker.sock",
+	}
+	made, err := deploy(t, bad)
+	if err == nil {
+		t.Fatal("bad settings are accepted")
+	}
+	for key := range bad {
+		if key == "min" || key == "port" {
+			continue // told by the other key of the pair
+		}
+		if !strings.Contains(err.Error(), "viot:"+key+":") {
+			t.Errorf("viot:%s is not named in\n%v", key, err)
+		}
+	}
+	for name := range made {
+		if name != "Stack viot-test" {
+			t.Errorf("%s was made with bad settings", name)
+		}
+	}
+}
+
+func TestUnknownSettings(t *testing.T) {
+	t.Parallel()
+	r := reader{read: []string{"min"}}
+	r.unknown(`{"viot:min": "1", "viot:minn": "1", "aws:region": "x"}`)
+	if len(r.problems) != 1 || !strings.Contains(r.problems[0].Error(), "viot:minn: there is no such setting") {
+		t.Errorf("got %v, want viot:minn alone", r.problems)
+	}
+}
