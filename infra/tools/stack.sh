@@ -98,8 +98,11 @@ status() {
 
 down() {
 	alone
-	local before after
-	before=$(viot inventory -stack "$stack") || exit 1
+	local before after consul
+	before=$(viot inventory -stack "$stack") || exit 1 # without an engine nothing is begun
+	if stack_exists && consul=$(pulumi stack output consulUrl 2>/dev/null); then
+		before=$(viot inventory -stack "$stack" -consul "$consul") || exit 1
+	fi
 	if stack_exists; then
 		unlock
 		pulumi destroy --yes --skip-preview --suppress-outputs ||
@@ -122,6 +125,7 @@ down() {
 		sed 's/^/  /' <<<"$after"
 		fail "the above are still there; make down again, or remove them by hand"
 	fi
+	if stack_exists; then fail "the state of stack $stack could not be removed; pulumi stack rm --force $stack says why"; fi
 	say "checked: no container, network, volume, image, registration or state of stack $stack remains."
 	say "kept for the next make up: tools in .viot, images viot-base, viot-consul, viot-haproxy, viot-postgres (make clean removes them)."
 }
