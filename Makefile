@@ -10,7 +10,7 @@ export STACK
 GO_BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w"
 
 .DEFAULT_GOAL := help
-.PHONY: help tools env up preview refresh down status demo test unit e2e sdk lint bench bench-up bench-reaction bench-drain clean programs
+.PHONY: help tools env up preview refresh down status demo test unit e2e sdk lint bench bench-up bench-reaction bench-drain bench-balancer clean programs
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,7 +58,7 @@ sdk: ## Generate the provider's Go SDK.
 lint: ## Check formatting, vet, the generated SDK and the module files.
 	@$(TOOL)/test.sh lint
 
-bench: bench-up bench-reaction bench-drain ## Run every benchmark; figures are printed and kept in build/bench.
+bench: bench-up bench-reaction bench-drain bench-balancer ## Run every benchmark; figures are printed and kept in build/bench.
 
 bench-up: tools ## Time make up, unchanged and from nothing, and make down.
 	@$(TOOL)/bench.sh up
@@ -68,6 +68,9 @@ bench-reaction: tools ## Time from a load step to the first request served by a 
 
 bench-drain: tools ## Count failed requests over scale-in and rolling-update cycles.
 	@$(TOOL)/bench.sh drain
+
+bench-balancer: ## Time from a registration in Consul to the first request served, and from a deregistration to the last.
+	@$(TOOL)/bench.sh balancer
 
 clean: ## Remove what make down keeps for the next time: tools, local state, built images.
 	@$(TOOL)/stack.sh clean

@@ -1,12 +1,18 @@
 #!/usr/bin/env bash
-# Runs one benchmark of a whole stack: up, reaction or drain. Figures go to standard output and build/bench.
+# Runs one benchmark: up, reaction or drain of a whole stack, or balancer. Figures go to standard output and build/bench.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+. infra/tools/lib.sh
 case "${1:-}" in
 up) name=BenchmarkUp ;;
 reaction) name=BenchmarkReaction ;;
 drain) name=BenchmarkDrain ;;
-*) echo "usage: bench.sh up|reaction|drain" >&2; exit 2 ;;
+balancer)
+	engines
+	go test -run '^$' -bench '^BenchmarkRegistration$' -benchtime 200x -count 1 ./orchestrator/balancer
+	exit
+	;;
+*) fail "usage: bench.sh up|reaction|drain|balancer" ;;
 esac
 eval "$(infra/tools/env.sh .viot/bin)"
 exec go test -run '^$' -bench "^$name\$" -benchtime 1x -count 1 -timeout 60m ./test/bench

@@ -69,3 +69,15 @@ pulse() {
 		fi
 	done
 }
+
+# engines makes the real Consul, HAProxy and PostgreSQL available to tests until the script ends; see test/engines.
+engines() {
+	say "engines: Consul, HAProxy and PostgreSQL (built on first use, about 6 min on 2 cores, once)"
+	mkdir -p .viot/bin
+	go build -o .viot/bin/testengines ./test/engines
+	trap '.viot/bin/testengines stop -dir .viot/engines' EXIT
+	.viot/bin/testengines start -dir .viot/engines >.viot/engines.env
+	set -a
+	. .viot/engines.env
+	set +a
+}

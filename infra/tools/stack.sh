@@ -2,11 +2,9 @@
 # Drives the stack $STACK with Pulumi: up, preview, refresh, down, status, demo, clean. One at a time per checkout.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+. infra/tools/lib.sh
 action=${1:?usage: stack.sh up|preview|refresh|down|status|demo|clean}
 stack=${STACK-dev}
-
-say() { printf '%s\n' "$*"; }
-fail() { printf 'viot: %s\n' "$*" >&2; exit 1; }
 
 # An empty name is refused like any other bad one: whoever meant another stack must not change dev.
 if ((${#stack} > 40)) || ! [[ $stack =~ ^[a-z]([a-z0-9-]*[a-z0-9])?$ ]]; then

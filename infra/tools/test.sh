@@ -2,10 +2,9 @@
 # Runs the tests: all (default), unit, e2e or lint. Needs Go, Docker and, for crashing processes, root.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+. infra/tools/lib.sh
 what=${1:-all}
-
-say() { printf '== %s\n' "$*"; }
-fail() { printf 'viot: %s\n' "$*" >&2; exit 1; }
+need_go
 
 race=
 if command -v gcc >/dev/null && [ "$(go env CGO_ENABLED)" = 1 ]; then
@@ -22,18 +21,6 @@ lint() {
 	go vet ./...
 	go mod tidy -diff >/dev/null || fail "go.mod or go.sum is not tidy: run go mod tidy"
 	go run ./infra/cmd/gen-sdk -check
-}
-
-# engines makes the real Consul, HAProxy and PostgreSQL available to the tests; they end with this script.
-engines() {
-	say "engines: Consul, HAProxy and PostgreSQL (built on first use, about 6 min on 2 cores, once)"
-	mkdir -p .viot
-	go build -o .viot/bin/testengines ./test/engines
-	.viot/bin/testengines start -dir .viot/engines >.viot/engines.env
-	trap '.viot/bin/testengines stop -dir .viot/engines' EXIT
-	set -a
-	. .viot/engines.env
-	set +a
 }
 
 unit() {
