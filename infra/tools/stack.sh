@@ -67,6 +67,17 @@ changes() {
 		sed -n '/^resourceChanges:{/,/^}/p' | grep -E '^(create|update|delete|replace|create-replacement|delete-replaced):' | tr '\n' ' ' || true
 }
 
+# full names the folders a build writes to whose disk is full, which no message of a failed build explains.
+full() {
+	local dir free
+	for dir in . "${TMPDIR:-/tmp}" "$(go env GOCACHE)" /var/lib/docker; do
+		free=$(df -Pm "$dir" 2>/dev/null | awk 'NR == 2 { print $4 }')
+		if ((${free:-1000} < 500)); then
+			say "the disk of $dir is full ($free MiB left): make room, about 5 GB for a build from nothing"
+		fi
+	done
+}
+
 up() {
 	alone
 	viot inventory -stack "$stack" >/dev/null || exit 1 # without an engine nothing is begun
@@ -75,7 +86,10 @@ up() {
 		say "made the stack $stack; its state is kept in ${PULUMI_BACKEND_URL:-your Pulumi backend}"
 	fi
 	unlock
-	pulumi up --yes --skip-preview --refresh --suppress-outputs || fail "the stack is not as declared: the message above says why. What was made is recorded; mend the cause and run make up again, or make down to remove it all"
+	if ! pulumi up --yes --skip-preview --refresh --suppress-outputs; then
+		full
+		fail "the stack is not as declared: the message above says why. What was made is recorded; mend the cause and run make up again, or make down to remove it all"
+	fi
 	local changed
 	changed=$(changes)
 	say
