@@ -19,7 +19,11 @@ lint() {
 	unformatted=$(gofmt -l $(git ls-files '*.go'))
 	[ -z "$unformatted" ] || fail "gofmt wants these formatted: $unformatted"
 	go vet ./...
-	go mod tidy -diff >/dev/null || fail "go.mod or go.sum is not tidy: run go mod tidy"
+	# Pulumi's Go language host lists all modules, which adds lines to go.sum that nothing needs: those are let pass.
+	# A line that is missing fails the build.
+	if go mod tidy -diff 2>&1 | grep -E '^\+|^--- current/go\.mod' | grep -v '^+++'; then
+		fail "go.mod or go.sum is not tidy: run go mod tidy"
+	fi
 	go run ./infra/cmd/gen-sdk -check
 }
 
