@@ -42,11 +42,11 @@ func (q *request) create(ctx context.Context) (primitive.Response, error) {
 	case !t.Supported():
 		return primitive.Response{}, primitive.Errorf(primitive.BadRequest, "resource type %d does not exist", t)
 	}
-	given, err := resource.Parse(t, q.Content)
+	specialisation, given, err := resource.Parse(t, q.Content)
 	if err != nil {
 		return primitive.Response{}, err
 	}
-	if err := resource.CheckCreate(t, given); err != nil {
+	if err := resource.CheckCreate(t, specialisation, given); err != nil {
 		return primitive.Response{}, err
 	}
 	policies, err := q.policies(ctx, given)
@@ -68,7 +68,7 @@ func (q *request) create(ctx context.Context) (primitive.Response, error) {
 			if err := q.permit(who, parent); err != nil {
 				return resource.Resource{}, err
 			}
-			return q.build(t, given, policies, parent)
+			return q.build(t, specialisation, given, policies, parent)
 		},
 	})
 	if errors.Is(err, store.ErrNotFound) {
@@ -97,9 +97,12 @@ func invalidChild(parent, child resource.Type) error {
 }
 
 // build makes the child of parent that q asks for.
-func (q *request) build(t resource.Type, given resource.Attributes, policies []string, parent store.Node) (resource.Resource, error) {
+func (q *request) build(t resource.Type, specialisation string, given resource.Attributes, policies []string,
+	parent store.Node,
+) (resource.Resource, error) {
 	r := resource.Resource{
-		Type: t, ParentID: parent.Resource.ID, CreatedAt: q.now, ModifiedAt: q.now, Creator: q.originator, Host: parent.Resource.Host, Policies: policies,
+		Type: t, Specialisation: specialisation, ParentID: parent.Resource.ID, CreatedAt: q.now, ModifiedAt: q.now,
+		Creator: q.originator, Host: parent.Resource.Host, Policies: policies,
 	}
 	attributes := make(resource.Attributes, len(given)+1)
 	for name, v := range given {
@@ -249,7 +252,7 @@ func (q *request) created(r resource.Resource, given resource.Attributes) primit
 	case primitive.HierarchicalAddress:
 		response.Content = wrap("m2m:uri", r.Path)
 	case primitive.AddressAndAttributes:
-		response.Content = wrap("m2m:rce", map[string]any{"uri": r.Path, r.Type.Element(): json.RawMessage(r.AppendJSON(nil))})
+		response.Content = wrap("m2m:rce", map[string]any{"uri": r.Path, r.Element(): json.RawMessage(r.AppendJSON(nil))})
 	case primitive.ModifiedAttributes:
 		response.Content = modified(r, given)
 	default:
@@ -269,7 +272,7 @@ func modified(r resource.Resource, given resource.Attributes) json.RawMessage {
 			delete(all, name)
 		}
 	}
-	return wrap(r.Type.Element(), all)
+	return wrap(r.Element(), all)
 }
 
 var idEncoding = base32.HexEncoding.WithPadding(base32.NoPadding)

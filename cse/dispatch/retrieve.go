@@ -73,11 +73,11 @@ func (q *request) answer(ctx context.Context, status primitive.Status, r resourc
 	case primitive.AttributesAndRefs:
 		members := members(r)
 		members["ch"] = q.references(found.resources)
-		response.Content = wrap(r.Type.Element(), members)
+		response.Content = wrap(r.Element(), members)
 	case primitive.AttributesAndChildren:
-		response.Content = wrap(r.Type.Element(), tree(r, members(r), found.resources))
+		response.Content = wrap(r.Element(), tree(r, members(r), found.resources))
 	case primitive.Children:
-		response.Content = wrap(r.Type.Element(), tree(r, map[string]any{}, found.resources))
+		response.Content = wrap(r.Element(), tree(r, map[string]any{}, found.resources))
 	}
 	return response, nil
 }
@@ -86,14 +86,14 @@ func (q *request) answer(ctx context.Context, status primitive.Status, r resourc
 func partial(r resource.Resource, list []string) (json.RawMessage, error) {
 	all, some := members(r), map[string]any{}
 	for _, name := range list {
-		if !r.Type.Has(name) {
+		if !r.Has(name) {
 			return nil, primitive.Errorf(primitive.BadRequest, "%s has no attribute %q", r.Type, name)
 		}
 		if v, ok := all[name]; ok {
 			some[name] = v
 		}
 	}
-	return wrap(r.Type.Element(), some), nil
+	return wrap(r.Element(), some), nil
 }
 
 // members are all attributes of r, each in JSON.
@@ -118,8 +118,8 @@ func tree(root resource.Resource, top map[string]any, list []resource.Resource) 
 			above = above[:strings.LastIndexByte(above, '/')]
 		}
 		own := members(r)
-		siblings, _ := branches[above][r.Type.Element()].([]map[string]any)
-		branches[above][r.Type.Element()] = append(siblings, own)
+		siblings, _ := branches[above][r.Element()].([]map[string]any)
+		branches[above][r.Element()] = append(siblings, own)
 		branches[r.Path] = own
 	}
 	return top

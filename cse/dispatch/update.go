@@ -30,7 +30,7 @@ func (q *request) update(ctx context.Context) (primitive.Response, error) {
 	}
 	// The policies of n may change until it is locked, so the decision is taken again then. This one spares the originator
 	// without privilege an answer that tells about the resource.
-	given, err := resource.Parse(t, q.Content)
+	specialisation, given, err := resource.Parse(t, q.Content)
 	if err != nil {
 		return primitive.Response{}, err
 	}
@@ -45,7 +45,10 @@ func (q *request) update(ctx context.Context) (primitive.Response, error) {
 	if changesPolicies && len(given) > 1 {
 		return primitive.Response{}, primitive.Errorf(primitive.BadRequest, "accessControlPolicyIDs (acpi) must be the only attribute of an update")
 	}
-	if err := resource.CheckUpdate(t, given); err != nil {
+	if specialisation != n.Resource.Specialisation {
+		return primitive.Response{}, primitive.Errorf(primitive.BadRequest, "the content must be one object %q, got %q", n.Resource.Element(), specialisation)
+	}
+	if err := resource.CheckUpdate(t, specialisation, given); err != nil {
 		return primitive.Response{}, err
 	}
 	policies, err := q.policies(ctx, given)
@@ -99,6 +102,9 @@ func (q *request) change(r resource.Resource, given resource.Attributes, parent 
 			attributes[name] = v
 		}
 	}
+	if err := resource.CheckState(r.Type, r.Specialisation, attributes); err != nil {
+		return store.Change{}, err
+	}
 	r.ModifiedAt = q.now
 	r.Attributes = attributes.Encode()
 	c := store.Change{Resource: r}
@@ -122,5 +128,5 @@ func changed(r resource.Resource, given resource.Attributes) json.RawMessage {
 			some[name] = v
 		}
 	}
-	return wrap(r.Type.Element(), some)
+	return wrap(r.Element(), some)
 }

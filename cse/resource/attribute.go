@@ -111,34 +111,50 @@ func (a Attributes) Encode() json.RawMessage {
 // maxAttributes bounds how many attributes one resource may have.
 const maxAttributes = 256
 
-// Parse reads content as one resource of type t, such as {"m2m:cnt":{…}}, and checks nothing but its form.
-func Parse(t Type, content json.RawMessage) (Attributes, error) {
+// Parse reads content as one resource of type t, such as {"m2m:cnt":{…}}, and checks nothing but its form. The specialisation is
+// the name of the object if type t has several (see Resource.Specialisation), else empty.
+func Parse(t Type, content json.RawMessage) (specialisation string, a Attributes, err error) {
+	d := definitions[t]
+	if d == nil {
+		return "", nil, primitive.Errorf(primitive.NotImplemented, "%s is not implemented", t)
+	}
 	if len(content) == 0 {
-		return nil, primitive.Errorf(primitive.BadRequest, "the request has no content, wanted %s", t.Element())
+		return "", nil, primitive.Errorf(primitive.BadRequest, "the request has no content, wanted %s", t)
 	}
 	var outer map[string]json.RawMessage
 	if err := json.Unmarshal(content, &outer); err != nil {
-		return nil, primitive.Errorf(primitive.BadRequest, "the content is not a JSON object: %v", err)
+		return "", nil, primitive.Errorf(primitive.BadRequest, "the content is not a JSON object: %v", err)
 	}
-	raw, ok := outer[t.Element()]
-	if !ok || len(outer) != 1 {
-		return nil, primitive.Errorf(primitive.BadRequest, "the content must be one object %q", t.Element())
+	if len(outer) != 1 {
+		return "", nil, primitive.Errorf(primitive.BadRequest, "the content must be one object, got %d", len(outer))
 	}
-	var a Attributes
+	var element string
+	var raw json.RawMessage
+	for element, raw = range outer { // the only one
+		break
+	}
+	switch {
+	case d.family == nil && element != d.element:
+		return "", nil, primitive.Errorf(primitive.BadRequest, "the content must be one object %q, got %q", d.element, element)
+	case d.family != nil && d.family(element) == nil:
+		return "", nil, primitive.Errorf(primitive.BadRequest, "%q is no object of the type %s", element, t)
+	case d.family != nil:
+		specialisation = element
+	}
 	if err := json.Unmarshal(raw, &a); err != nil || a == nil {
-		return nil, primitive.Errorf(primitive.BadRequest, "%s must be an object", t.Element())
+		return "", nil, primitive.Errorf(primitive.BadRequest, "%s must be an object", element)
 	}
 	if len(a) > maxAttributes {
-		return nil, primitive.Errorf(primitive.BadRequest, "%s has %d attributes, at most %d are accepted", t.Element(), len(a), maxAttributes)
+		return "", nil, primitive.Errorf(primitive.BadRequest, "%s has %d attributes, at most %d are accepted", element, len(a), maxAttributes)
 	}
 	for k, v := range a {
 		clean, err := normalise(v)
 		if err != nil {
-			return nil, primitive.Errorf(primitive.BadRequest, "attribute %q %v", k, err)
+			return "", nil, primitive.Errorf(primitive.BadRequest, "attribute %q %v", k, err)
 		}
 		a[k] = clean
 	}
-	return a, nil
+	return specialisation, a, nil
 }
 
 // normalise removes insignificant space and makes escaped characters literal, so that every database can search the text.
@@ -169,40 +185,64 @@ func normalise(v json.RawMessage) (json.RawMessage, error) {
 	return clean, nil
 }
 
-// CheckCreate checks the attributes a of a Create of type t: presence, then values. Null is as good as absent where the
-// standard lets the originator ask for an attribute (creator), and refused elsewhere.
-func CheckCreate(t Type, a Attributes) error {
-	return checkPresence(t, a, func(d Attribute) Presence { return d.Create }, false)
-}
-
-// CheckUpdate checks the attributes a of an Update of type t. Null deletes an optional attribute.
-func CheckUpdate(t Type, a Attributes) error {
-	if len(a) == 0 {
-		return primitive.Errorf(primitive.BadRequest, "the update of %s names no attribute", t)
+// CheckCreate checks the attributes a of a Create of type t and, if t has several objects, the one with the name specialisation:
+// presence, then values, then what they demand of each other. Null is as good as absent where the standard lets the originator ask
+// for an attribute (creator), and refused elsewhere.
+func CheckCreate(t Type, specialisation string, a Attributes) error {
+	d := define(t, specialisation)
+	if d == nil {
+		return primitive.Errorf(primitive.BadRequest, "%q is no object of the type %s", specialisation, t)
 	}
-	return checkPresence(t, a, func(d Attribute) Presence { return d.Update }, true)
+	if err := d.check(a, func(def *Attribute) Presence { return def.Create }, false); err != nil {
+		return err
+	}
+	return CheckState(t, specialisation, a)
 }
 
-func checkPresence(t Type, a Attributes, presence func(Attribute) Presence, nullDeletes bool) error {
-	d := definitions[t]
+// CheckUpdate checks the attributes a of an Update of type t and specialisation: presence, then values. Null deletes an optional
+// attribute. What the attributes demand of each other can only be told when they are joined with those the resource has:
+// CheckState does that.
+func CheckUpdate(t Type, specialisation string, a Attributes) error {
+	d := define(t, specialisation)
+	if d == nil {
+		return primitive.Errorf(primitive.BadRequest, "%q is no object of the type %s", specialisation, t)
+	}
+	return d.check(a, func(def *Attribute) Presence { return def.Update }, true)
+}
+
+// CheckState checks what the attributes of one resource demand of each other. a holds those that an originator can set, as they
+// are to be after a Create or an Update.
+func CheckState(t Type, specialisation string, a Attributes) error {
+	d := define(t, specialisation)
+	if d == nil || d.validate == nil {
+		return nil
+	}
+	if err := d.validate(a); err != nil {
+		return primitive.Errorf(primitive.BadRequest, "%s %v", d.long, err)
+	}
+	return nil
+}
+
+func (d *definition) check(a Attributes, presence func(*Attribute) Presence, nullDeletes bool) error {
 	seen := 0
 	for _, list := range [][]Attribute{universal, d.attributes} {
-		for _, def := range list {
+		for i := range list {
+			def := &list[i]
 			v, present := a[def.Short]
 			switch p := presence(def); {
 			case !present && p == Mandatory:
-				return primitive.Errorf(primitive.BadRequest, "%s needs the attribute %q (%s)", t, def.Short, def.Long)
+				return primitive.Errorf(primitive.BadRequest, "%s needs the attribute %q (%s)", d.long, def.Short, def.Long)
 			case !present:
 				continue
 			case p == NotPresent:
-				return primitive.Errorf(primitive.BadRequest, "the attribute %q (%s) of %s is not the originator's to set", def.Short, def.Long, t)
+				return primitive.Errorf(primitive.BadRequest, "the attribute %q (%s) of %s is not the originator's to set", def.Short, def.Long, d.long)
 			case nullDeletes && string(v) == "null":
 				if def.Create == Mandatory {
-					return primitive.Errorf(primitive.BadRequest, "the attribute %q (%s) of %s cannot be deleted", def.Short, def.Long, t)
+					return primitive.Errorf(primitive.BadRequest, "the attribute %q (%s) of %s cannot be deleted", def.Short, def.Long, d.long)
 				}
 			default:
 				if err := def.check(v); err != nil {
-					return primitive.Errorf(primitive.BadRequest, "attribute %q (%s) of %s %v", def.Short, def.Long, t, err)
+					return primitive.Errorf(primitive.BadRequest, "attribute %q (%s) of %s %v", def.Short, def.Long, d.long, err)
 				}
 			}
 			seen++
@@ -212,8 +252,8 @@ func checkPresence(t Type, a Attributes, presence func(Attribute) Presence, null
 		return nil
 	}
 	for _, k := range slices.Sorted(maps.Keys(a)) {
-		if !t.Has(k) {
-			return primitive.Errorf(primitive.BadRequest, "%s has no attribute %q", t, k)
+		if !d.has(k) {
+			return primitive.Errorf(primitive.BadRequest, "%s has no attribute %q", d.long, k)
 		}
 	}
 	return nil

@@ -14,11 +14,13 @@ import (
 // Resource is one stored resource. Attributes that the CSE itself keeps are fields, all others are in Attributes, so that counters
 // never have to be read out of, or written into, a document.
 type Resource struct {
-	ID        string // resourceID
-	ParentID  string // parentID; empty for the CSEBase
-	Type      Type
-	Path      string    // resource names from the CSEBase down, joined by slashes; unique and never changes
-	CreatedAt time.Time // creationTime
+	ID       string // resourceID
+	ParentID string // parentID; empty for the CSEBase
+	Type     Type
+	// Specialisation is the object name on the wire if the type has several, such as m2m:bat; empty otherwise.
+	Specialisation string
+	Path           string    // resource names from the CSEBase down, joined by slashes; unique and never changes
+	CreatedAt      time.Time // creationTime
 	// ModifiedAt is lastModifiedTime. Creating an instance in a container does not modify the container.
 	ModifiedAt time.Time
 	ExpiresAt  time.Time // expirationTime, never later than the parent's; zero for never
@@ -38,6 +40,17 @@ type Resource struct {
 
 // Name is the resourceName.
 func (r Resource) Name() string { return r.Path[strings.LastIndexByte(r.Path, '/')+1:] }
+
+// Element is the name of the object that carries r, such as m2m:cnt or m2m:bat.
+func (r Resource) Element() string {
+	if r.Specialisation != "" {
+		return r.Specialisation
+	}
+	return r.Type.Element()
+}
+
+// Has reports whether resources like r have an attribute with the short name name.
+func (r Resource) Has(name string) bool { return define(r.Type, r.Specialisation).has(name) }
 
 // AppendJSON appends r as it goes over the wire, without the type's name around it: the kept attributes, then the others.
 func (r Resource) AppendJSON(b []byte) []byte {
@@ -59,7 +72,7 @@ func (r Resource) AppendJSON(b []byte) []byte {
 		b = primitive.AppendTimestamp(b, r.ExpiresAt)
 		b = append(b, '"')
 	}
-	if d := definitions[r.Type]; d != nil && d.kept != nil {
+	if d := define(r.Type, r.Specialisation); d != nil && d.kept != nil {
 		b = d.kept(r, b)
 	}
 	if inner := r.Attributes; len(inner) > 2 {
@@ -74,7 +87,7 @@ func (r Resource) AppendJSON(b []byte) []byte {
 func (r Resource) Wrap() json.RawMessage {
 	b := make([]byte, 0, 320+len(r.Attributes))
 	b = append(b, `{"`...)
-	b = append(b, r.Type.Element()...)
+	b = append(b, r.Element()...)
 	b = append(b, `":`...)
 	return append(r.AppendJSON(b), '}')
 }

@@ -111,9 +111,9 @@ func FuzzParse(f *testing.F) {
 		if !json.Valid(content) {
 			return
 		}
-		a, err := Parse(TypeContentInstance, content)
+		_, a, err := Parse(TypeContentInstance, content)
 		if err == nil {
-			err = CheckCreate(TypeContentInstance, a)
+			err = CheckCreate(TypeContentInstance, "", a)
 		}
 		if err != nil {
 			if e := primitive.AsError(err); e.Status != primitive.BadRequest {
@@ -122,7 +122,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		encoded := a.Encode()
-		again, err := Parse(TypeContentInstance, []byte(`{"m2m:cin":`+string(encoded)+`}`))
+		_, again, err := Parse(TypeContentInstance, []byte(`{"m2m:cin":`+string(encoded)+`}`))
 		if err != nil || !bytes.Equal(again.Encode(), encoded) {
 			t.Fatalf("%s: got %s, and from that %s, %v", content, encoded, again.Encode(), err)
 		}

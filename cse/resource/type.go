@@ -1,30 +1,101 @@
 package resource
 
-import "strconv"
+import (
+	"maps"
+	"slices"
+	"strconv"
+)
 
 // Type is a resource type, TS-0004 clause 6.3.4.2.1.
 type Type int
 
-// The resource types this CSE hosts.
+// The resource types of Release 2, and those of later releases that this CSE hosts.
 const (
-	TypeAccessControlPolicy Type = 1
-	TypeAE                  Type = 2
-	TypeContainer           Type = 3
-	TypeContentInstance     Type = 4
-	TypeCSEBase             Type = 5
+	TypeAccessControlPolicy              Type = 1
+	TypeAE                               Type = 2
+	TypeContainer                        Type = 3
+	TypeContentInstance                  Type = 4
+	TypeCSEBase                          Type = 5
+	TypeDelivery                         Type = 6
+	TypeEventConfig                      Type = 7
+	TypeExecInstance                     Type = 8
+	TypeGroup                            Type = 9
+	TypeLocationPolicy                   Type = 10
+	TypeServiceSubscriptionProfile       Type = 11
+	TypeMgmtCmd                          Type = 12
+	TypeMgmtObj                          Type = 13 // many objects on the wire, see Resource.Specialisation
+	TypeNode                             Type = 14
+	TypePollingChannel                   Type = 15
+	TypeRemoteCSE                        Type = 16
+	TypeRequest                          Type = 17
+	TypeSchedule                         Type = 18
+	TypeServiceSubscribedAppRule         Type = 19
+	TypeServiceSubscribedNode            Type = 20
+	TypeStatsCollect                     Type = 21
+	TypeStatsConfig                      Type = 22
+	TypeSubscription                     Type = 23
+	TypeSemanticDescriptor               Type = 24
+	TypeNotificationTargetMgmtPolicyRef  Type = 25
+	TypeNotificationTargetPolicy         Type = 26
+	TypePolicyDeletionRules              Type = 27
+	TypeFlexContainer                    Type = 28 // many objects on the wire, see Resource.Specialisation
+	TypeTimeSeries                       Type = 29
+	TypeTimeSeriesInstance               Type = 30
+	TypeRole                             Type = 31
+	TypeToken                            Type = 32
+	TypeTrafficPattern                   Type = 33
+	TypeDynamicAuthorizationConsultation Type = 34
+	TypeCrossResourceSubscription        Type = 48 // Release 3
+	TypeFlexContainerInstance            Type = 58 // Release 4
+	TypeTimeSyncBeacon                   Type = 60 // Release 4
+	TypeAction                           Type = 65 // Release 4
+	TypeDependency                       Type = 66 // Release 4
 )
+
+// announcedOffset is what the number of an announced type has above that of its original, TS-0004 clause 6.3.4.2.1.
+const announcedOffset = 10000
+
+// Announced is the type of announcements of resources of type t, such as 10003; zero if they cannot be announced.
+func (t Type) Announced() Type {
+	if a := t + announcedOffset; t.Original() == 0 && a.Supported() {
+		return a
+	}
+	return 0
+}
+
+// Original is the type whose announced variant t is; zero if t is no announced type.
+func (t Type) Original() Type {
+	if t > announcedOffset {
+		return t - announcedOffset
+	}
+	return 0
+}
 
 // definition is what is particular to one resource type.
 type definition struct {
-	element    string // name of the object on the wire
+	element    string // name of the object on the wire; empty if the type has several, which family tells
 	long       string
 	prefix     string // of identifiers
 	attributes []Attribute
 	children   []Type
+	edges      []string // names of virtual children
 	updatable  bool
 	governed   bool // has accessControlPolicyIDs of its own
 	// kept appends the attributes that are fields of Resource and particular to the type; nil if there are none.
 	kept func(r Resource, b []byte) []byte
+	// validate checks rules between the attributes of one resource, as they are after a Create or an Update; nil if there are none.
+	validate func(a Attributes) error
+	// family finds the definition of the object with the name specialisation, nil if there is none; nil if the type has one object.
+	family func(specialisation string) *definition
+}
+
+// define finds the definition of the resources of type t that are objects with the name specialisation; nil if there is none.
+func define(t Type, specialisation string) *definition {
+	d := definitions[t]
+	if d != nil && d.family != nil && specialisation != "" {
+		return d.family(specialisation)
+	}
+	return d
 }
 
 // definitions is the one table of resource types. A type is added with its definition, in a file of its own.
@@ -39,7 +110,8 @@ var definitions = map[Type]*definition{
 // Supported reports whether this CSE hosts resources of type t.
 func (t Type) Supported() bool { return definitions[t] != nil }
 
-// Element is the name of the object that carries a resource of type t, such as m2m:cnt; empty if t is not supported.
+// Element is the name of the object that carries a resource of type t, such as m2m:cnt; empty if t is not supported or has several.
+// Resource.Element knows those too.
 func (t Type) Element() string {
 	if d := definitions[t]; d != nil {
 		return d.element
@@ -79,12 +151,20 @@ func (t Type) Updatable() bool { return definitions[t].updatable }
 func (t Type) Governed() bool { return definitions[t].governed }
 
 // Instance reports whether resources of type t are the instances that their parent counts and evicts.
-func (t Type) Instance() bool { return t == TypeContentInstance }
+func (t Type) Instance() bool {
+	return t == TypeContentInstance || t == TypeTimeSeriesInstance || t == TypeFlexContainerInstance
+}
+
+// Edges are the names of the virtual children that resources of type t have, such as la; nil for none.
+func (t Type) Edges() []string {
+	if d := definitions[t]; d != nil {
+		return d.edges
+	}
+	return nil
+}
 
 // Types lists the supported resource types in ascending order.
-func Types() []Type {
-	return []Type{TypeAccessControlPolicy, TypeAE, TypeContainer, TypeContentInstance, TypeCSEBase}
-}
+func Types() []Type { return slices.Sorted(maps.Keys(definitions)) }
 
 // Matchable reports whether a filter may ask for the value of the attribute with the short name name: some type has it, and
 // there is no filter condition of its own for it (TS-0004 clause 7.3.3.17).
@@ -105,21 +185,25 @@ var matchable = func() map[string]bool {
 	return m
 }()
 
-// Has reports whether resources of type t have an attribute with the short name name.
-func (t Type) Has(name string) bool {
-	d := definitions[t]
+// Has reports whether resources of type t have an attribute with the short name name. It is false for attributes that only a
+// specialisation has; Resource.Has knows those too.
+func (t Type) Has(name string) bool { return definitions[t].has(name) }
+
+func (d *definition) has(name string) bool {
 	if d == nil {
 		return false
 	}
-	for _, a := range universal {
-		if a.Short == name {
-			return true
+	return d.attribute(name) != nil
+}
+
+// attribute is the description of the attribute with the short name name, nil if there is none.
+func (d *definition) attribute(name string) *Attribute {
+	for _, list := range [][]Attribute{universal, d.attributes} {
+		for i := range list {
+			if list[i].Short == name {
+				return &list[i]
+			}
 		}
 	}
-	for _, a := range d.attributes {
-		if a.Short == name {
-			return true
-		}
-	}
-	return false
+	return nil
 }
