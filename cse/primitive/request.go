@@ -37,7 +37,7 @@ func (o Operation) String() string {
 // ResultContent says what of the result the originator wants back, TS-0001 table 8.1.2-1.
 type ResultContent int
 
-// The result contents of Release 2, and ModifiedAttributes and DiscoveryReferences of Release 3. DefaultResult stands for what the
+// The result contents of Release 2, and those from ModifiedAttributes on of Release 3. DefaultResult stands for what the
 // operation answers when the originator does not say; it is not the zero value, which is Nothing.
 const (
 	DefaultResult         ResultContent = -1
@@ -51,16 +51,25 @@ const (
 	Original              ResultContent = 7
 	Children              ResultContent = 8
 	ModifiedAttributes    ResultContent = 9
+	SemanticContent       ResultContent = 10
 	DiscoveryReferences   ResultContent = 11
+	Permissions           ResultContent = 12
 )
 
 // ResponseType says how the originator wants to be answered, TS-0004 clause 6.3.4.2.6.
 type ResponseType int
 
-// Blocking is the only response type served so far; zero means it as well.
-const Blocking ResponseType = 3
+// The response types. Zero means Blocking as well.
+const (
+	NonBlockingSynch  ResponseType = 1 // accept, and let the originator retrieve the result from a <request>
+	NonBlockingAsynch ResponseType = 2 // accept, and notify the result
+	Blocking          ResponseType = 3
+	FlexBlocking      ResponseType = 4 // whichever of the others the receiver prefers
+	NoResponse        ResponseType = 5 // Release 3: carry out and say nothing
+)
 
-// Request is a request primitive, TS-0004 table 6.4.1-1.
+// Request is a request primitive, TS-0004 table 6.4.1-1. Instants that came relative are absolute here, counted from when the request
+// was received. Zero values are parameters that were not given.
 type Request struct {
 	Operation            Operation
 	To                   string // as sent: CSE-relative, SP-relative (/cse/…) or absolute (//sp/cse/…)
@@ -71,24 +80,49 @@ type Request struct {
 	Content              json.RawMessage
 	ResultContent        ResultContent
 	ResponseType         ResponseType
+	NotificationTargets  []string // rtu of a NonBlockingAsynch: where the result goes; nil if not given, empty to send it nowhere
 	Filter               Filter
 	Structured           bool     // how results are addressed: names, or identifiers when false
 	AttributeList        []string // partial retrieve; empty is everything
 	OriginatingTimestamp string
-	RequestExpiration    time.Time // zero if none
+	RequestExpiration    time.Time // rqet: too late to be carried out
+	ResultExpiration     time.Time // rset: too late for the result to be of use
+	OperationExecution   time.Time // oet: not to be carried out before
+	ResultPersistence    time.Time // rp: how long the result of a non-blocking request is kept
+	EventCategory        int       // ec, m2m:eventCat: 2 immediate, 3 best effort, 4 latest, from 100 on the provider's own
+	DeliveryAggregation  *bool     // da: may be forwarded in a <delivery>
+	GroupRequestID       string    // gid: set by the group that fans out, to find loops
 	VendorInformation    string
-	RemoteIP             netip.Addr // where the request came from, for accessControlContexts
+
+	Tokens                []string // tkns: JWS or JWE that grant dynamic authorization, not the originator's credential
+	RoleIDs               []string // rids
+	TokenIDs              []string // tids
+	LocalTokenIDs         []string // ltids
+	TokenRequestIndicator bool     // tqi: the originator wants tokens requested for it
+	SemanticQuery         *bool    // sqi, Release 3: a semantic query if true, a semantic resource discovery if false
+
+	RemoteIP netip.Addr // where the request came from, for accessControlContexts
 }
 
-// Response is a response primitive, TS-0004 table 6.4.2-1.
+// Response is a response primitive, TS-0004 table 6.4.2-1. Zero values are parameters that are not sent.
 type Response struct {
-	Status            Status
-	RequestID         string
-	ReleaseVersion    string
-	VendorInformation string
-	Content           json.RawMessage // nil if there is none
-	Location          string          // of a Create: where the new resource is, CSE-relative and unstructured
-	Partial           bool            // the result was cut off at Offset, TS-0004 clause 7.3.3.17.14
-	Offset            int             // where the next page starts, 1-based; only when Partial
-	RetryAfter        time.Duration   // when the same request may succeed; zero if never said
+	Status               Status
+	RequestID            string
+	From                 string // fr of who answers, if it says so
+	ReleaseVersion       string
+	VendorInformation    string
+	OriginatingTimestamp string          // ot as sent; a response of this CSE is stamped by the binding if the request was
+	ResultExpiration     string          // rset as sent: m2m:absRelTimestamp
+	EventCategory        int             // ec
+	AssignedTokenIDs     []AssignedToken // ati
+	Content              json.RawMessage // nil if there is none
+	Location             string          // of a Create: where the new resource is, CSE-relative and unstructured
+	Partial              bool            // the result was cut off at Offset, TS-0004 clause 7.3.3.17.14
+	Offset               int             // where the next page starts, 1-based; only when Partial
+	RetryAfter           time.Duration   // when the same request may succeed; zero if never said
+}
+
+// AssignedToken is a token that was assigned in the course of a request, by the identifier the originator may use for it.
+type AssignedToken struct {
+	LocalTokenID, TokenID string
 }
