@@ -1,6 +1,7 @@
 package httpbinding
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
+	"github.com/viot-project/viot/cse/serialisation"
 )
 
 // Bounds of a query string: it is read before anything is known about the originator.
@@ -50,84 +52,236 @@ func decodeQuery(raw string, p *primitive.Request) error {
 			return primitive.Errorf(primitive.BadRequest, "parameter %q %v", name, err)
 		}
 	}
-	return nil
+	return checkTogether(p.Filter)
 }
 
-// setParameter sets the one parameter name of p.
+// setParameter sets the one parameter name of p. Parameters that have one value must not have several.
 func setParameter(p *primitive.Request, name string, values []string) error {
+	if known, err := setList(p, name, values); known {
+		return err
+	}
+	known, err := setSingle(p, name, values[0])
+	if !known {
+		known, err = setCondition(&p.Filter, name, values[0])
+	}
+	if known && err == nil && len(values) > 1 {
+		return errors.New("has several values, but it takes one; a plus sign in it is written %2B")
+	}
+	if known {
+		return err
+	}
+	switch name {
+	case "asi", "auri":
+		return errors.New("asks for authorization signatures, which are not supported")
+	}
+	return setAttribute(&p.Filter, name, values)
+}
+
+// setList sets parameters that take any number of values.
+func setList(p *primitive.Request, name string, values []string) (known bool, err error) {
 	f := &p.Filter
-	first := values[0]
-	var err error
+	switch name {
+	case "atrl":
+		p.AttributeList = append(p.AttributeList, values...)
+	case "rids":
+		p.RoleIDs = append(p.RoleIDs, values...)
+	case "tids":
+		p.TokenIDs = append(p.TokenIDs, values...)
+	case "ltids":
+		p.LocalTokenIDs = append(p.LocalTokenIDs, values...)
+	case "lbl":
+		f.Labels = append(f.Labels, values...)
+	case "palb":
+		f.ParentLabels = append(f.ParentLabels, values...)
+	case "clbl":
+		f.ChildLabels = append(f.ChildLabels, values...)
+	case "cty":
+		f.ContentTypes = append(f.ContentTypes, values...)
+	case "smf":
+		f.SemanticFilters = append(f.SemanticFilters, values...)
+	case "ty":
+		err = types(values, &f.Types)
+	case "pty":
+		err = types(values, &f.ParentTypes)
+	case "chty":
+		err = types(values, &f.ChildTypes)
+	default:
+		return false, nil
+	}
+	return true, err
+}
+
+// setSingle sets parameters of the request that take one value.
+func setSingle(p *primitive.Request, name, value string) (known bool, err error) {
 	switch name {
 	case "rt":
 		var n int
-		n, err = number(first, 1, 5)
+		n, err = number(value, 1, 5)
 		p.ResponseType = primitive.ResponseType(n)
+	case "rp":
+		p.ResultPersistence, err = primitive.ParseInstant(value, time.Now())
 	case "rcn":
 		var n int
-		n, err = number(first, 0, 12)
+		n, err = number(value, 0, 12)
 		p.ResultContent = primitive.ResultContent(n)
 	case "drt":
 		var n int
-		n, err = number(first, 1, 2)
+		n, err = number(value, 1, 2)
 		p.Structured = n == 1
-	case "atrl":
-		p.AttributeList = append(p.AttributeList, values...)
+	case "da":
+		p.DeliveryAggregation, err = boolean(value)
+	case "sqi":
+		p.SemanticQuery, err = boolean(value)
+	case "tqi":
+		var b *bool
+		if b, err = boolean(value); err == nil {
+			p.TokenRequestIndicator = *b
+		}
+	default:
+		return false, nil
+	}
+	return true, err
+}
+
+// setCondition sets what of a filter takes one value.
+func setCondition(f *primitive.Filter, name, value string) (known bool, err error) {
+	switch name {
 	case "fu":
 		var n int
-		n, err = number(first, 1, 2)
+		n, err = number(value, 1, 3)
 		f.Usage = primitive.FilterUsage(n)
 	case "fo":
 		var n int
-		n, err = number(first, 1, 2)
+		n, err = number(value, 1, 2)
 		f.Or = n == 2
 	case "cra":
-		err = timestamp(first, &f.CreatedAfter)
+		err = timestamp(value, &f.CreatedAfter)
 	case "crb":
-		err = timestamp(first, &f.CreatedBefore)
+		err = timestamp(value, &f.CreatedBefore)
 	case "ms":
-		err = timestamp(first, &f.ModifiedSince)
+		err = timestamp(value, &f.ModifiedSince)
 	case "us":
-		err = timestamp(first, &f.UnmodifiedSince)
+		err = timestamp(value, &f.UnmodifiedSince)
 	case "exa":
-		err = timestamp(first, &f.ExpireAfter)
+		err = timestamp(value, &f.ExpireAfter)
 	case "exb":
-		err = timestamp(first, &f.ExpireBefore)
+		err = timestamp(value, &f.ExpireBefore)
 	case "stb":
-		err = bound(first, &f.StateTagBigger)
+		err = bound(value, &f.StateTagBigger)
 	case "sts":
-		err = bound(first, &f.StateTagSmaller)
+		err = bound(value, &f.StateTagSmaller)
 	case "sza":
-		err = bound(first, &f.SizeAbove)
+		err = bound(value, &f.SizeAbove)
 	case "szb":
-		err = bound(first, &f.SizeBelow)
+		err = bound(value, &f.SizeBelow)
 	case "lvl":
-		f.Level, err = number(first, 1, 1<<20)
+		f.Level, err = number(value, 1, 1<<20)
 	case "lim":
-		f.Limit, err = number(first, 1, 1<<30)
+		f.Limit, err = number(value, 1, 1<<30)
 	case "ofst":
-		f.Offset, err = number(first, 1, 1<<30)
-	case "lbl":
-		f.Labels = append(f.Labels, values...)
-	case "cty":
-		f.ContentTypes = append(f.ContentTypes, values...)
-	case "ty":
-		for _, v := range values {
-			n, err := number(v, 1, 1<<20)
-			if err != nil {
-				return err
-			}
-			f.Types = append(f.Types, n)
-		}
+		f.Offset, err = number(value, 1, 1<<30)
+	case "arp":
+		f.RelativePath, err = relativePath(value)
+	case "cfs":
+		f.ContentSyntax, err = number(value, 1, 1)
+	case "cfq":
+		f.ContentFilter, err = value, wanted(value)
+	case "gmty", "gsf", "geom":
+		err = setGeo(f, name, value)
 	default:
-		if !resource.Matchable(name) {
-			return errors.New("is neither a parameter nor an attribute that can be matched")
+		return false, nil
+	}
+	return true, err
+}
+
+// setGeo sets one of the three parameters of a geo-query.
+func setGeo(f *primitive.Filter, name, value string) error {
+	if f.Geo == nil {
+		f.Geo = &primitive.GeoCondition{}
+	}
+	var n int
+	var err error
+	switch name {
+	case "gmty":
+		n, err = number(value, int(primitive.GeoPoint), int(primitive.GeoMultiPolygon))
+		f.Geo.Type = primitive.GeometryType(n)
+	case "gsf":
+		n, err = number(value, int(primitive.GeoWithin), int(primitive.GeoIntersects))
+		f.Geo.Function = primitive.SpatialFunction(n)
+	case "geom":
+		if serialisation.CheckJSON([]byte(value)) != nil || value[0] != '[' {
+			return fmt.Errorf("must be the coordinates of a geometry, a JSON array like [9.1,48.7], got %q", value)
 		}
-		for _, v := range values {
-			f.Attributes = append(f.Attributes, primitive.AttributeCondition{Name: name, Value: v})
-		}
+		f.Geo.Geometry = json.RawMessage(value)
 	}
 	return err
+}
+
+// checkTogether refuses what makes sense only together with something that is not there.
+func checkTogether(f primitive.Filter) error {
+	if g := f.Geo; g != nil && (g.Type == 0 || g.Function == 0 || g.Geometry == nil) {
+		return primitive.Errorf(primitive.BadRequest, "a geo-query needs the parameters gmty, gsf and geom")
+	}
+	if (f.ContentSyntax == 0) != (f.ContentFilter == "") {
+		return primitive.Errorf(primitive.BadRequest, "a content filter needs both parameters cfs and cfq")
+	}
+	return nil
+}
+
+// setAttribute adds a condition on an attribute: of the resource itself, of its parent (p.) or of a child (c.).
+func setAttribute(f *primitive.Filter, name string, values []string) error {
+	short, to := name, &f.Attributes
+	if rest, ok := strings.CutPrefix(name, "p."); ok {
+		short, to = rest, &f.ParentAttributes
+	} else if rest, ok := strings.CutPrefix(name, "c."); ok {
+		short, to = rest, &f.ChildAttributes
+	}
+	if !resource.Matchable(short) {
+		return errors.New("is neither a parameter nor an attribute that can be matched")
+	}
+	for _, v := range values {
+		*to = append(*to, primitive.AttributeCondition{Name: short, Value: v})
+	}
+	return nil
+}
+
+func types(values []string, to *[]int) error {
+	for _, v := range values {
+		n, err := number(v, 1, 1<<20)
+		if err != nil {
+			return err
+		}
+		*to = append(*to, n)
+	}
+	return nil
+}
+
+// maxRelativePath bounds an arp as addresses are bounded.
+const maxRelativePath = 2000
+
+func relativePath(s string) (string, error) {
+	trimmed := strings.Trim(s, "/")
+	if trimmed == "" || len(s) > maxRelativePath || strings.Contains(trimmed, "//") {
+		return "", fmt.Errorf("must be a path below a resource like cnt/la, got %q", s)
+	}
+	return trimmed, nil
+}
+
+func wanted(s string) error {
+	if s == "" {
+		return errors.New("must not be empty")
+	}
+	return nil
+}
+
+func boolean(s string) (*bool, error) {
+	switch s {
+	case "true", "1":
+		return new(true), nil
+	case "false", "0":
+		return new(false), nil
+	}
+	return nil, fmt.Errorf("must be true or false, got %q", s)
 }
 
 func number(s string, low, high int) (int, error) {

@@ -2,7 +2,9 @@ package primitive
 
 import (
 	"fmt"
+	"math"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -24,10 +26,20 @@ func ParseTimestamp(s string) (time.Time, error) {
 	return t, nil
 }
 
-// ParseInstant reads m2m:absRelTimestamp: a timestamp, or milliseconds counted from now.
+// maxRelative bounds how far from now a relative instant may be.
+const maxRelative = 200 * 365 * 24 * time.Hour
+
+// ParseInstant reads m2m:absRelTimestamp: a timestamp, or milliseconds counted from now. A relative instant may also be written as
+// xs:duration, as clients of later releases do.
 func ParseInstant(s string, now time.Time) (time.Time, error) {
-	if ms, err := strconv.ParseInt(s, 10, 64); err == nil {
-		return now.Add(time.Duration(ms) * time.Millisecond), nil
+	if ms, err := strconv.ParseFloat(s, 64); err == nil {
+		if math.IsNaN(ms) || math.Abs(ms) > float64(maxRelative/time.Millisecond) {
+			return time.Time{}, fmt.Errorf("%s ms from now is out of range", s)
+		}
+		return now.Add(time.Duration(ms * float64(time.Millisecond))), nil
+	}
+	if strings.HasPrefix(strings.TrimPrefix(s, "-"), "P") {
+		return AddDuration(now, s)
 	}
 	return ParseTimestamp(s)
 }
