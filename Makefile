@@ -10,7 +10,7 @@ export STACK
 GO_BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w"
 
 .DEFAULT_GOAL := help
-.PHONY: help tools env up preview refresh down status demo test unit e2e sdk lint bench bench-up bench-reaction bench-drain bench-balancer clean programs
+.PHONY: help tools env up preview refresh down status demo test unit conformance e2e sdk lint bench bench-up bench-reaction bench-drain bench-balancer clean programs
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ test: ## Run every test: unit, contract, provider life cycle, end to end.
 
 unit: ## Run the tests that need no stack of their own.
 	@$(TOOL)/test.sh unit
+
+conformance: ## Run the oneM2M conformance suite on SQLite, on PostgreSQL and on a pool of three instances.
+	@$(TOOL)/test.sh conformance
 
 e2e: ## Run the end-to-end test on a stack of its own.
 	@$(TOOL)/test.sh e2e

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the tests: all (default), unit, e2e or lint. Needs Go, Docker and, for crashing processes, root.
+# Runs the tests: all (default), unit, conformance (a part of unit), e2e or lint. Needs Go, Docker and, for crashing processes, root.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . infra/tools/lib.sh
@@ -33,6 +33,12 @@ unit() {
 	go test $race -count=1 -timeout 20m $(go list ./... | grep -v -e /test/e2e -e /test/bench)
 }
 
+conformance() {
+	engines
+	say "oneM2M conformance: every case on SQLite, on PostgreSQL and on a pool of three instances"
+	go test $race -count=1 -timeout 20m -v ./test/conformance
+}
+
 e2e() {
 	infra/tools/programs.sh .viot/bin
 	infra/tools/tools.sh .viot/bin
@@ -44,7 +50,8 @@ e2e() {
 case "$what" in
 all) lint; unit; e2e ;;
 unit) unit ;;
+conformance) conformance ;;
 e2e) e2e ;;
 lint) lint ;;
-*) fail "usage: test.sh [all|unit|e2e|lint]" ;;
+*) fail "usage: test.sh [all|unit|conformance|e2e|lint]" ;;
 esac

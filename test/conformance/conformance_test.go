@@ -1,0 +1,113 @@
+// Package conformance tests the CSE against oneM2M Release 2 from the outside, over HTTP, clause by clause. Every case runs against
+// an instance on SQLite, one on PostgreSQL, and a pool of three instances on one PostgreSQL database among which its requests
+// are spread at random.
+package conformance
+
+import (
+	"context"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/viot-project/viot/cse"
+	"github.com/viot-project/viot/cse/store/sqlstore"
+	"github.com/viot-project/viot/cse/store/storetest/postgrestest"
+)
+
+func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m)) }
+
+// conformanceCase is one rule of the standard.
+type conformanceCase struct {
+	clause string // such as "TS-0004 7.4.6.2.1 container create"
+	run    func(s *session)
+}
+
+// cases are all of them, from the files of this package that end in _test.go and are named after a resource type or an operation.
+var cases = slices.Concat(entityCases, containerCases, discoveryCases, policyCases)
+
+// TestConformance runs every case against every kind of deployment.
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	for _, d := range []struct {
+		name      string
+		instances int
+		store     func(t *testing.T) string
+	}{
+		{"sqlite", 1, func(t *testing.T) string { return "sqlite:" + t.TempDir() + "/cse.db" }},
+		{"postgresql", 1, func(t *testing.T) string { return postgrestest.DSN(t) }},
+		{"pool", 3, func(t *testing.T) string { return postgrestest.DSN(t) }},
+	} {
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			urls := deploy(t, d.store(t), d.instances)
+			for _, c := range cases {
+				t.Run(strings.ReplaceAll(c.clause, " ", "_"), func(t *testing.T) {
+					t.Parallel()
+					c.run(newSession(t, urls))
+				})
+			}
+		})
+	}
+}
+
+// TestClauses checks that every case names its clause, and no two are called alike.
+func TestClauses(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, c := range cases {
+		if seen[c.clause] || !strings.HasPrefix(c.clause, "TS-000") {
+			t.Errorf("%q: want a clause of a specification, and a text of its own", c.clause)
+		}
+		seen[c.clause] = true
+	}
+}
+
+// deploy starts n instances of the CSE on one store and returns their addresses. They end, drained, with the test.
+func deploy(t *testing.T, address string, n int) []string {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	t.Cleanup(running.Wait)
+	t.Cleanup(stop)
+	urls := make([]string, n)
+	for i := range urls {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		config, err := cse.ParseConfig([]string{"-store", address}, func(string) string { return "" }, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resources, err := sqlstore.Open(config.Store, sqlstore.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { resources.Close() })
+		server := cse.New(config, resources, hclog.NewNullLogger())
+		if err := server.Prepare(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		running.Go(func() {
+			if err := server.Serve(ctx, listener); err != nil {
+				t.Errorf("instance %d: %v", i, err)
+			}
+		})
+		urls[i] = "http://" + listener.Addr().String()
+	}
+	return urls
+}
+
+// pick is one of the instances, any of them.
+func pick(urls []string) string { return urls[rand.IntN(len(urls))] }
+
+// patience bounds waiting for what must come; it decides nothing unless it does not.
+const patience = 20 * time.Second
