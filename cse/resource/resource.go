@@ -34,6 +34,7 @@ type Resource struct {
 	Bytes      int64     // currentByteSize
 	MaxCount   *int64    // maxNrOfInstances; nil for no limit
 	MaxBytes   *int64    // maxByteSize; nil for no limit
+	Announced  bool      // another CSE has an announcement of it, which must hear when it changes or goes
 	// Attributes is a JSON object of all attributes that have no field above, and of the limits as they were given.
 	Attributes json.RawMessage
 }

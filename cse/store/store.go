@@ -8,6 +8,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -23,6 +24,8 @@ var (
 	ErrNameTaken = errors.New("resource name is taken")
 	// ErrIDTaken says that a resource with that identifier exists already.
 	ErrIDTaken = errors.New("resource identifier is taken")
+	// ErrTurnLost says that a turn has passed to another instance, which does the same tasks again.
+	ErrTurnLost = errors.New("turn was lost to another instance")
 	// ErrUnavailable says that the database did not answer: nothing was stored, or nothing can be said about it. A create may be
 	// repeated with the same receipt.
 	ErrUnavailable = errors.New("store is unavailable")
@@ -35,6 +38,69 @@ type Node struct {
 	Governor resource.Resource
 	// Policies are those policies of the governor that exist.
 	Policies []resource.Resource
+	// Subscriptions are the subscriptions to Resource, in the order of identifiers. They are only set in nodes that are about to
+	// be changed: the ones given to the functions in Creation, Change and Removal.
+	Subscriptions []resource.Resource
+}
+
+// Effects are what a change brings with it beyond the resource itself. They are stored in its transaction or not at all.
+type Effects struct {
+	// Instances are children that the change itself makes in the changed resource, such as flexContainerInstances. Only Update
+	// takes them. They count, age and push out others like instances that are created by request.
+	Instances []resource.Resource
+	// Tasks are to be done after the commit.
+	Tasks []Task
+}
+
+// Join adds more to e, unless err is not nil, and returns err.
+func (e *Effects) Join(more Effects, err error) error {
+	if err != nil {
+		return err
+	}
+	e.Instances = append(e.Instances, more.Instances...)
+	e.Tasks = append(e.Tasks, more.Tasks...)
+	return nil
+}
+
+// Task is work for later, done by whichever instance takes it first, at least once: a notification to send, a timer to fire.
+type Task struct {
+	// Lane orders tasks: those of one lane are done one at a time, in the order in which they were stored, and a failed one is
+	// repeated before the next is begun.
+	Lane string
+	// Kind says who knows how to do it. All tasks of a lane have the same.
+	Kind string
+	// Due is when it may be done; the zero Due is at once. A task that is not due yet holds up those behind it.
+	Due time.Time
+	// Replace drops the tasks that are in the lane already: a timer that is set anew. A turn that somebody has at them is lost.
+	// With an empty Body it only does that: a timer that is stopped.
+	Replace bool
+	Body    json.RawMessage
+}
+
+// Turn is the exclusive right to do the tasks of one lane for a while.
+type Turn struct {
+	Lane, Kind string
+	Tasks      []Task // the first of the lane, in order, that were due; at least one
+	Attempts   int    // how often the first of them has been tried before and failed
+	Until      time.Time
+	// Token proves that the turn is still the holder's; the store's own.
+	Token string
+}
+
+// Outcome is how a turn ended.
+type Outcome struct {
+	Done int // how many of its tasks are done, from the first; they are forgotten
+	// Again is when the lane may be tried next if there are tasks left in it; the zero Again is when the first of them is due.
+	Again time.Time
+	// Failed says that the first of the tasks that are left was tried and failed, which its next turn is told in Attempts.
+	Failed bool
+}
+
+// Message is something one instance has for whoever waits at a box, maybe at another instance.
+type Message struct {
+	Box   string
+	Until time.Time // forgotten after it
+	Body  json.RawMessage
 }
 
 // Creation is one child to be created.
@@ -49,6 +115,12 @@ type Creation struct {
 	// and without side effects: it runs inside the transaction and again if that is retried. Its error is returned unchanged
 	// and nothing is stored. StateTag and the counters of the result are the store's to set.
 	Build func(parent Node) (resource.Resource, error)
+	// After says what the creation of child brings with it; nil is nothing. child is as it will be stored. It runs where Build
+	// does and under the same rules, but not for a creation that is only repeated.
+	After func(parent Node, child resource.Resource) (Effects, error)
+	// Displaced says what it brings with it that a resource is deleted which has expired, was not swept yet and holds the name or the
+	// identifier; nil is nothing. It is as for Sweep.
+	Displaced func(Removal) (Effects, error)
 }
 
 // Change is the new state of a resource.
@@ -58,6 +130,22 @@ type Change struct {
 	MaxAge *time.Duration
 	// DropInstances deletes all instances in the resource.
 	DropInstances bool
+	// KeepStateTag and KeepModified leave stateTag and lastModifiedTime as they are: the CSE keeps a note in the resource that
+	// no originator asked for.
+	KeepStateTag, KeepModified bool
+	// After says what the change brings with it; nil is nothing. r is as it will be stored.
+	After func(r resource.Resource) (Effects, error)
+}
+
+// Removal is a resource that is being deleted with everything below it.
+type Removal struct {
+	Parent   Node              // with its subscriptions
+	Resource resource.Resource // as it last was
+	// Below are the resources at or below Resource that others must hear about: the subscriptions, the announced ones
+	// (resource.Resource.Announced) and those whose type resource.Type.Farewell reports. Resource is among them if it is one.
+	Below []resource.Resource
+	// Expired says that nobody asked for it: its time had come.
+	Expired bool
 }
 
 // Query selects resources below Root.
@@ -75,6 +163,9 @@ type Page struct {
 	Governors map[string]Node // by identifier: the governors of Resources
 	More      bool            // there are more after the last one
 }
+
+// Tasks is the box of Wake that stands for new tasks.
+const Tasks = "tasks"
 
 // Store holds one resource tree. Its methods are safe for concurrent use by any number of goroutines and processes.
 type Store interface {
@@ -100,12 +191,39 @@ type Store interface {
 	// The state tag grows by one, lifetimes below are cut to the resource's own, and instances above new limits are evicted.
 	Update(ctx context.Context, a primitive.Address, now time.Time, change func(Node) (Change, error)) (resource.Resource, error)
 
-	// Delete deletes the resource at a and everything below it, if permit does not object, and returns it as it last was.
-	Delete(ctx context.Context, a primitive.Address, now time.Time, permit func(Node) error) (resource.Resource, error)
+	// Delete deletes the resource at a and everything below it, if permit does not object, and returns it as it last was. after
+	// says what that brings with it; nil is nothing. Both run inside the transaction, like Creation.Build.
+	Delete(ctx context.Context, a primitive.Address, now time.Time, permit func(Node) error, after func(Removal) (Effects, error)) (resource.Resource, error)
 
-	// Sweep deletes what expired before now, at most limit resources and what is below them, and as many receipts, and returns
-	// how many were deleted.
-	Sweep(ctx context.Context, now time.Time, limit int) (int, error)
+	// Sweep deletes what expired before now, at most limit resources and what is below them, and as many receipts and messages,
+	// and returns how many were deleted. after is as for Delete; for instances it is only called if their parent has subscriptions.
+	Sweep(ctx context.Context, now time.Time, limit int, after func(Removal) (Effects, error)) (int, error)
+
+	// Add stores tasks that no change brings with it.
+	Add(ctx context.Context, tasks ...Task) error
+
+	// Take gives the caller turns at lanes that have tasks due at now and that nobody has a turn at: at most lanes of them, with
+	// at most tasks tasks each. They end at now+lease, or when they are passed to Settle. It returns none if there is nothing to do.
+	Take(ctx context.Context, now time.Time, lease time.Duration, lanes, tasks int) ([]Turn, error)
+
+	// Settle ends a turn. The error is ErrTurnLost if it had passed to another instance, or its tasks were replaced; then
+	// nothing is changed.
+	Settle(ctx context.Context, turn Turn, o Outcome) error
+
+	// Post puts messages into their boxes and wakes who waits there, on any instance.
+	Post(ctx context.Context, messages ...Message) error
+
+	// Receive takes the oldest message out of box; it fails with ErrNotFound if there is none at now.
+	Receive(ctx context.Context, box string, now time.Time) (Message, error)
+
+	// Wake returns a channel that receives a value after messages may have come to box, or for the box Tasks, after tasks have
+	// been stored by this process. It may wake too often, and after the connection to the database was lost, not at all; so
+	// waiters also look from time to time. stop ends it.
+	Wake(box string) (wake <-chan struct{}, stop func())
+
+	// Listen keeps Wake informed of other instances until ctx ends; it reconnects by itself. Without it Wake only knows of this
+	// process.
+	Listen(ctx context.Context) error
 
 	// TakeTurn reports whether the caller is the one instance to do the named job at now. If so, nobody gets the next turn
 	// before now+interval.

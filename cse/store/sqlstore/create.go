@@ -16,6 +16,7 @@ type creation struct {
 	store.Creation
 	parent *family
 	result resource.Resource
+	tasks  []store.Task
 	err    error
 	repeat bool // the result was created before
 }
@@ -28,7 +29,10 @@ type family struct {
 
 // expiredError says that a name or identifier is held by a resource that has expired, and that may have children, whose locks must
 // not be taken while those of the parents are held.
-type expiredError struct{ holder resource.Resource }
+type expiredError struct {
+	holder    resource.Resource
+	displaced func(store.Removal) (store.Effects, error)
+}
 
 func (e *expiredError) Error() string { return e.holder.Path + " has expired and must be swept first" }
 
@@ -41,7 +45,7 @@ func (s *Store) create(ctx context.Context, group []*creation) error {
 		if !errors.As(err, &expired) {
 			return err
 		}
-		if _, err := s.sweepTree(ctx, expired.holder, expired.holder.ExpiresAt); err != nil {
+		if _, err := s.sweepTree(ctx, expired.holder, expired.holder.ExpiresAt, expired.displaced); err != nil {
 			return err
 		}
 	}
@@ -50,7 +54,7 @@ func (s *Store) create(ctx context.Context, group []*creation) error {
 func (s *Store) createOnce(ctx context.Context, group []*creation) error {
 	return s.write(ctx, func(t *tx) error {
 		for _, c := range group {
-			c.parent, c.result, c.err, c.repeat = nil, resource.Resource{}, nil, false
+			c.parent, c.result, c.tasks, c.err, c.repeat = nil, resource.Resource{}, nil, nil, false
 		}
 		families, err := t.lockParents(ctx, group)
 		if err != nil {
@@ -64,17 +68,11 @@ func (s *Store) createOnce(ctx context.Context, group []*creation) error {
 		}
 		var children []resource.Resource
 		var receipts [][]any
+		var tasks []store.Task
 		for _, c := range group {
+			tasks = append(tasks, c.tasks...) // also of one that failed: what it displaced is gone
 			if c.err != nil || c.repeat {
 				continue
-			}
-			if c.result.Type.Instance() {
-				p := &c.parent.node.Resource
-				p.StateTag++
-				p.Count++
-				p.Bytes += c.result.Size
-				c.parent.counted = true
-				c.result.StateTag = p.StateTag
 			}
 			children = append(children, c.result)
 			if len(c.Receipt) > 0 {
@@ -104,7 +102,7 @@ func (s *Store) createOnce(ctx context.Context, group []*creation) error {
 				return err
 			}
 		}
-		return nil
+		return t.addTasks(ctx, tasks)
 	})
 }
 
@@ -130,10 +128,10 @@ func (t *tx) lockParents(ctx context.Context, group []*creation) ([]*family, err
 	default:
 		where = `(r.path IN (` + addAll(&p, paths) + `) OR r.ri IN (` + addAll(&p, ids) + `))`
 	}
-	rows, err := t.query(ctx, `SELECT `+t.dialect.nodeColumns(present)+`
+	rows, err := t.query(ctx, `SELECT `+t.dialect.watchedColumns(present)+`
 		FROM resource r JOIN resource g ON g.ri = r.gov JOIN tally t ON t.ri = r.ri
 		WHERE `+where+` AND r.et > `+present+` ORDER BY t.ri`+t.dialect.lock, p...)
-	nodes, err := collect(rows, err, scanNode)
+	nodes, err := collect(rows, err, scanWatched)
 	if err != nil {
 		return nil, err
 	}
@@ -214,9 +212,12 @@ func (t *tx) buildChildren(ctx context.Context, group []*creation) error {
 		case paths[r.Path]:
 			c.err = store.ErrNameTaken
 		default:
-			if c.err = t.checkFree(ctx, c.parent, *r); c.err != nil && !errors.Is(c.err, store.ErrNameTaken) && !errors.Is(c.err, store.ErrIDTaken) {
+			if c.err = t.checkFree(ctx, c, *r); c.err != nil && !errors.Is(c.err, store.ErrNameTaken) && !errors.Is(c.err, store.ErrIDTaken) {
 				return c.err
 			}
+		}
+		if c.err == nil {
+			c.err = c.join()
 		}
 		if c.err == nil {
 			paths[r.Path], ids[r.ID], receipts[string(c.Receipt)] = true, true, true
@@ -225,13 +226,35 @@ func (t *tx) buildChildren(ctx context.Context, group []*creation) error {
 	return nil
 }
 
+// join counts the child of c in at its parent and finds out what that brings with it.
+func (c *creation) join() error {
+	r, p := &c.result, &c.parent.node.Resource
+	before := *p
+	if r.Type.Instance() {
+		p.StateTag++
+		p.Count++
+		p.Bytes += r.Size
+		r.StateTag = p.StateTag
+	}
+	if c.After != nil {
+		effects, err := c.After(c.parent.node, *r)
+		if err != nil {
+			*p = before
+			return err
+		}
+		c.tasks = append(c.tasks, effects.Tasks...)
+	}
+	c.parent.counted = c.parent.counted || r.Type.Instance()
+	return nil
+}
+
 // errSameGroup says that the same request is in the same group twice; the second is answered by the next group.
 var errSameGroup = errors.New("repeated in the same group")
 
-// checkFree reports whether name and identifier of r are free. It frees them if an instance has them that has expired in the same
+// checkFree reports whether name and identifier of r, the child that c is to have, are free. It frees them if an instance has them that has expired in the same
 // parent; if another resource has that did, the error is an expiredError.
 // Instances with a generated name need no look: it contains their identifier, which is as good as unique.
-func (t *tx) checkFree(ctx context.Context, parent *family, r resource.Resource) error {
+func (t *tx) checkFree(ctx context.Context, c *creation, r resource.Resource) error {
 	if r.Type.Instance() && r.Name() == r.ID {
 		return nil
 	}
@@ -246,14 +269,21 @@ func (t *tx) checkFree(ctx context.Context, parent *family, r resource.Resource)
 		switch {
 		case h.ParentID == r.ParentID && !h.ExpiresAt.IsZero() && !h.ExpiresAt.After(r.CreatedAt):
 			if !h.Type.Instance() {
-				return &expiredError{h}
+				return &expiredError{h, c.Displaced}
 			}
 			if err := t.deleteTree(ctx, h); err != nil {
 				return err
 			}
-			parent.node.Resource.Count--
-			parent.node.Resource.Bytes -= h.Size
-			parent.counted = true
+			c.parent.node.Resource.Count--
+			c.parent.node.Resource.Bytes -= h.Size
+			c.parent.counted = true
+			if c.Displaced != nil && len(c.parent.node.Subscriptions) > 0 {
+				effects, err := c.Displaced(instanceRemoval(c.parent.node, h))
+				if err != nil {
+					return err
+				}
+				c.tasks = append(c.tasks, effects.Tasks...)
+			}
 		case h.ID == r.ID:
 			return store.ErrIDTaken
 		default:

@@ -15,16 +15,18 @@ import (
 var errMoved = errors.New("changed before it was locked")
 
 // Delete finds the resource, locks its parent and what is below it, looks again and deletes.
-func (s *Store) Delete(ctx context.Context, a primitive.Address, now time.Time, permit func(store.Node) error) (resource.Resource, error) {
+func (s *Store) Delete(ctx context.Context, a primitive.Address, now time.Time, permit func(store.Node) error,
+	after func(store.Removal) (store.Effects, error)) (resource.Resource, error) {
 	for {
-		r, err := s.deleteOnce(ctx, a, now, permit)
+		r, err := s.deleteOnce(ctx, a, now, permit, after)
 		if !errors.Is(err, errMoved) {
 			return r, err
 		}
 	}
 }
 
-func (s *Store) deleteOnce(ctx context.Context, a primitive.Address, now time.Time, permit func(store.Node) error) (resource.Resource, error) {
+func (s *Store) deleteOnce(ctx context.Context, a primitive.Address, now time.Time, permit func(store.Node) error,
+	after func(store.Removal) (store.Effects, error)) (resource.Resource, error) {
 	found, err := s.Get(ctx, a, now)
 	if err != nil {
 		return resource.Resource{}, err
@@ -42,16 +44,10 @@ func (s *Store) deleteOnce(ctx context.Context, a primitive.Address, now time.Ti
 		if err := t.lockFamily(ctx, found.Resource); err != nil {
 			return err
 		}
-		query, args := t.dialect.nodeQuery(a, now)
-		rows, err := t.query(ctx, query, args...)
-		nodes, err := collect(rows, err, scanNode)
+		n, err := t.watchedNode(ctx, a, now)
 		if err != nil {
 			return err
 		}
-		if len(nodes) == 0 {
-			return store.ErrNotFound
-		}
-		n := nodes[0]
 		if n.Resource.ID != found.Resource.ID || n.Resource.Path != found.Resource.Path {
 			return errMoved
 		}
@@ -59,6 +55,15 @@ func (s *Store) deleteOnce(ctx context.Context, a primitive.Address, now time.Ti
 			return refused
 		}
 		deleted = n.Resource
+		if after != nil {
+			parent, err := t.watchedNode(ctx, primitive.Address{ID: deleted.ParentID}, now)
+			if err != nil {
+				return err
+			}
+			if refused, err = t.remove(ctx, store.Removal{Parent: parent, Resource: deleted}, after); err != nil {
+				return err
+			}
+		}
 		if deleted.Type.Instance() {
 			if err := t.exec(ctx, `UPDATE tally SET cni = cni - 1, cbs = cbs - $2 WHERE ri = $1`, deleted.ParentID, deleted.Size); err != nil {
 				return err
@@ -75,6 +80,31 @@ func (s *Store) deleteOnce(ctx context.Context, a primitive.Address, now time.Ti
 		return resource.Resource{}, s.fail("delete "+a.String(), err)
 	}
 	return deleted, nil
+}
+
+// remove finds out who must hear about r, whose family is locked, asks after what r brings with it and stores that. refused is
+// after's error, which is also err then.
+func (t *tx) remove(ctx context.Context, r store.Removal, after func(store.Removal) (store.Effects, error)) (refused, err error) {
+	rows, err := t.query(ctx, `SELECT `+resourceColumns+` FROM resource r LEFT JOIN tally t ON t.ri = r.ri
+		WHERE (r.path = $1 OR r.path > $2 AND r.path < $3) AND r.farewell <> 0 ORDER BY r.path`,
+		r.Resource.Path, r.Resource.Path+"/", r.Resource.Path+"0")
+	if r.Below, err = collect(rows, err, scanResource); err != nil {
+		return nil, err
+	}
+	effects, err := after(r)
+	if err != nil {
+		return err, err
+	}
+	return nil, t.addTasks(ctx, effects.Tasks)
+}
+
+// instanceRemoval is the removal of an instance that has expired.
+func instanceRemoval(parent store.Node, r resource.Resource) store.Removal {
+	removal := store.Removal{Parent: parent, Resource: r, Expired: true}
+	if farewell(r) != 0 {
+		removal.Below = []resource.Resource{r}
+	}
+	return removal
 }
 
 // lockFamily locks the tallies of the parent of r, of r and of what is below it, in the order of identifiers. It returns errMoved if

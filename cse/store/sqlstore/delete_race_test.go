@@ -38,7 +38,7 @@ func TestPostgreSQLDeleteRaces(t *testing.T) {
 					permitting <- struct{}{}
 					<-permit
 					return nil
-				})
+				}, nil)
 				return err
 			})
 			r.awaitBlocked(nil)

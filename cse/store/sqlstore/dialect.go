@@ -29,9 +29,15 @@ type dialect struct {
 	types  *strings.Replacer // column types in the schema
 	// policies is an expression for the existing policies of the row g, as a JSON array of {"ri","attrs"}, or NULL. %s is the
 	// parameter that holds the present.
-	policies  string
-	lock      string // ends a query that locks its rows of tally
-	planAnew  params // goes before the arguments of a query whose best plan depends on them
+	policies string
+	// subscriptions is an expression for the subscriptions of the row r, as a JSON array of subscription, or NULL.
+	subscriptions string
+	lock          string // ends a query that locks its rows of tally
+	skip          string // ends a query that locks its rows, and passes over those that others have locked
+	planAnew      params // goes before the arguments of a query whose best plan depends on them
+	notify        string // tells other instances about the box $1; empty if there are none
+	// listener returns what connects for Listen; nil if there is nobody to listen to.
+	listener  func(address, password string) (func(context.Context) (*pgx.Conn, error), error)
 	setupLock string // taken by the transaction that sets up the schema
 	tend      string // keeps the planner's statistics current; empty if the database does so itself
 	oneWriter bool   // writers would refuse each other rather than wait
@@ -50,32 +56,33 @@ var postgres = dialect{
 		return strings.HasPrefix(a, "postgres://") || strings.HasPrefix(a, "postgresql://")
 	},
 	open: func(address, password string) (*sql.DB, error) {
-		c, err := pgx.ParseConfig(address)
+		c, err := postgresConfig(address, password)
 		if err != nil {
-			return nil, err // its text hides the password
-		}
-		if password != "" {
-			c.Password = password
-		}
-		if c.ConnectTimeout == 0 {
-			c.ConnectTimeout = 2 * time.Second
-		}
-		if c.RuntimeParams["application_name"] == "" {
-			c.RuntimeParams["application_name"] = "viot-cse"
+			return nil, err
 		}
 		return stdlib.OpenDB(*c), nil
 	},
 	bind: func(q string) string { return q },
 	// The C collation sorts and compares bytes, which is what ranges of paths rely on and what SQLite does.
 	types: strings.NewReplacer("TEXT", `text COLLATE "C"`, "INTEGER", "bigint", "JSON", "json", "BYTES", "bytea",
+		"SERIAL", "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
 		"ROOMY", "WITH (fillfactor = 50)"),
 	policies: `CASE WHEN g.policies IS NULL THEN NULL ELSE
 		(SELECT json_agg(json_build_object('ri', p.ri, 'attrs', p.attrs)) FROM json_array_elements_text(g.policies) AS id(ri)
 		JOIN resource p ON p.ri = id.ri WHERE p.ty = 1 AND p.et > %s) END`,
+	subscriptions: `(SELECT json_agg(json_build_object('ri', s.ri, 'path', s.path, 'ct', s.ct, 'lt', s.lt, 'et', s.et, 'creator', s.creator,
+		'host', s.host, 'gov', s.gov, 'policies', s.policies, 'attrs', s.attrs) ORDER BY s.ri)
+		FROM resource s WHERE s.pi = r.ri AND s.ty = 23 AND s.et > %s)`,
 	lock: ` FOR UPDATE OF t`,
+	skip: ` FOR UPDATE SKIP LOCKED`,
 	// A prepared statement soon gets one plan for all arguments, which is made for periods that cover a third of everything.
 	planAnew:  params{pgx.QueryExecModeCacheDescribe},
 	setupLock: `SELECT pg_advisory_xact_lock(7305526820340593774)`, // any number, the same in every instance
+	notify:    `SELECT pg_notify('viot_message', $1)`,
+	listener: func(address, password string) (func(context.Context) (*pgx.Conn, error), error) {
+		c, err := postgresConfig(address, password)
+		return func(ctx context.Context) (*pgx.Conn, error) { return pgx.ConnectConfig(ctx, c) }, err
+	},
 	attribute: func(name string) string { return `(r.attrs->>'` + name + `')` },
 	like:      "LIKE",
 	pattern: func(v string) string {
@@ -102,6 +109,23 @@ var postgres = dialect{
 	},
 }
 
+func postgresConfig(address, password string) (*pgx.ConnConfig, error) {
+	c, err := pgx.ParseConfig(address)
+	if err != nil {
+		return nil, err // its text hides the password
+	}
+	if password != "" {
+		c.Password = password
+	}
+	if c.ConnectTimeout == 0 {
+		c.ConnectTimeout = 2 * time.Second
+	}
+	if c.RuntimeParams["application_name"] == "" {
+		c.RuntimeParams["application_name"] = "viot-cse"
+	}
+	return c, nil
+}
+
 var sqliteDialect = dialect{
 	speaks: func(a string) bool { return strings.HasPrefix(a, "sqlite:") },
 	open: func(address, _ string) (*sql.DB, error) {
@@ -118,10 +142,13 @@ var sqliteDialect = dialect{
 		return sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+options.Encode())
 	},
 	bind:  func(q string) string { return strings.ReplaceAll(q, "$", "?") },
-	types: strings.NewReplacer("JSON", "TEXT", "BYTES", "BLOB", "ROOMY", ""),
+	types: strings.NewReplacer("JSON", "TEXT", "BYTES", "BLOB", "SERIAL", "INTEGER PRIMARY KEY AUTOINCREMENT", "ROOMY", ""),
 	policies: `CASE WHEN g.policies IS NULL THEN NULL ELSE
 		(SELECT json_group_array(json_object('ri', p.ri, 'attrs', json(p.attrs))) FROM json_each(g.policies) AS id
 		JOIN resource p ON p.ri = id.value WHERE p.ty = 1 AND p.et > %s) END`,
+	subscriptions: `(SELECT json_group_array(json_object('ri', s.ri, 'path', s.path, 'ct', s.ct, 'lt', s.lt, 'et', s.et, 'creator', s.creator,
+		'host', s.host, 'gov', s.gov, 'policies', json(s.policies), 'attrs', json(s.attrs)) ORDER BY s.ri)
+		FROM resource s WHERE s.pi = r.ri AND s.ty = 23 AND s.et > %s)`,
 	setupLock: `SELECT 1`,                  // the transaction itself is the lock
 	tend:      `PRAGMA optimize = 0x10002`, // analyse what has grown tenfold, whichever connection used it; bounded
 	oneWriter: true,

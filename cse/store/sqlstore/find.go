@@ -166,7 +166,21 @@ func anyType(types []int) string {
 }
 
 // stateTagColumn is stateTag of any type that has one; NULL, and so never matched, for the others.
-const stateTagColumn = "CASE WHEN r.ty = 3 THEN t.st ELSE r.seq END"
+var stateTagColumn = "CASE WHEN r.seq IS NOT NULL THEN r.seq WHEN r.ty IN (" + typesWith("st", resource.TypeFlexContainer) + ") THEN t.st END"
+
+// typesWith lists more and the types that have the attribute name, apart from instances.
+func typesWith(name string, more ...resource.Type) string {
+	var list []string
+	for _, t := range resource.Types() {
+		if !t.Instance() && t.Has(name) && !slices.Contains(more, t) {
+			more = append(more, t)
+		}
+	}
+	for _, t := range more {
+		list = append(list, strconv.Itoa(int(t)))
+	}
+	return strings.Join(list, ", ")
+}
 
 // anyOf compares expression with each value.
 func (d *dialect) anyOf(p *params, expression string, values []string) string {
@@ -189,7 +203,7 @@ func (d *dialect) column(name string) string {
 	case "rn":
 		return nameColumn
 	case "cni", "cbs":
-		return fmt.Sprintf("CASE WHEN r.ty = 3 THEN CAST(t.%s AS TEXT) END", name)
+		return fmt.Sprintf("CASE WHEN r.ty IN (%s) THEN CAST(t.%s AS TEXT) END", typesWith(name, resource.TypeFlexContainer), name)
 	}
 	return d.attribute(name)
 }

@@ -37,7 +37,7 @@ func TestSQLitePlans(t *testing.T) {
 			iif(n % 10, 1, NULL), iif(n % 10, n, NULL), '{}' FROM g`, micros(now), resources, int64(never)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Sweep(t.Context(), now, 1); err != nil {
+	if _, err := s.Sweep(t.Context(), now, 1, nil); err != nil {
 		t.Fatal(err)
 	}
 	late, early := now.Add(-time.Minute), now.Add(time.Minute-resources*time.Second)

@@ -10,7 +10,7 @@ import (
 
 // Get is one query, whatever a is.
 func (s *Store) Get(ctx context.Context, a primitive.Address, now time.Time) (store.Node, error) {
-	query, args := s.dialect.nodeQuery(a, now)
+	query, args := s.dialect.nodeQuery(a, now, s.dialect.nodeColumns)
 	nodes, err := read(ctx, s, query, args, scanNode)
 	if err != nil {
 		return store.Node{}, s.fail("get "+a.String(), err)
@@ -21,8 +21,22 @@ func (s *Store) Get(ctx context.Context, a primitive.Address, now time.Time) (st
 	return nodes[0], nil
 }
 
-// nodeQuery selects the node at a.
-func (d *dialect) nodeQuery(a primitive.Address, now time.Time) (string, params) {
+// watchedNode is the node at a with its subscriptions, as this transaction sees it.
+func (t *tx) watchedNode(ctx context.Context, a primitive.Address, now time.Time) (store.Node, error) {
+	query, args := t.dialect.nodeQuery(a, now, t.dialect.watchedColumns)
+	rows, err := t.query(ctx, query, args...)
+	nodes, err := collect(rows, err, scanWatched)
+	if err == nil && len(nodes) == 0 {
+		err = store.ErrNotFound
+	}
+	if err != nil {
+		return store.Node{}, err
+	}
+	return nodes[0], nil
+}
+
+// nodeQuery selects columns of the node at a, given the parameter of the present.
+func (d *dialect) nodeQuery(a primitive.Address, now time.Time, columns func(now string) string) (string, params) {
 	var p params
 	present := p.add(micros(now))
 	column, value := "path", a.Path
@@ -43,5 +57,5 @@ func (d *dialect) nodeQuery(a primitive.Address, now time.Time) (string, params)
 			LEFT JOIN tally t ON t.ri = r.ri
 			WHERE g.` + target + ` AND g.et > ` + present
 	}
-	return `SELECT ` + d.nodeColumns(present) + ` ` + from, p
+	return `SELECT ` + columns(present) + ` ` + from, p
 }

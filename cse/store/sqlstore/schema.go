@@ -8,7 +8,7 @@ import (
 )
 
 // migrations are the steps from an empty database to the present schema; the version of a schema is how many of them it has
-// had. Steps are only ever added. INTEGER, TEXT, JSON, BYTES and ROOMY are the dialect's to spell.
+// had. Steps are only ever added. INTEGER, TEXT, JSON, BYTES, SERIAL (a primary key that grows) and ROOMY are the dialect's to spell.
 //
 // Columns are named after the attributes they hold (TS-0001 short names). Times are microseconds since 1970.
 var migrations = [][]string{{
@@ -56,6 +56,35 @@ var migrations = [][]string{{
 	`CREATE TABLE turn (
 		job TEXT PRIMARY KEY,
 		due INTEGER NOT NULL)`,
+}, {
+	// The name of the object, where a type has several; and a sum of the reasons why others must hear when the resource goes, see
+	// farewell.
+	`ALTER TABLE resource ADD COLUMN spec TEXT NOT NULL DEFAULT ''`,
+	`ALTER TABLE resource ADD COLUMN farewell INTEGER NOT NULL DEFAULT 0`,
+	`CREATE INDEX resource_subscriptions ON resource (pi) WHERE ty = 23`,
+	`CREATE INDEX resource_farewell ON resource (path) WHERE farewell <> 0`,
+	// A lane is due when its first task is, or may be tried again, or when the turn ends that somebody has at it. There is none without
+	// a task.
+	`CREATE TABLE lane (
+		lane TEXT PRIMARY KEY,
+		kind TEXT NOT NULL,
+		due INTEGER NOT NULL,
+		token TEXT NOT NULL,
+		attempts INTEGER NOT NULL)`,
+	`CREATE INDEX lane_due ON lane (due)`,
+	`CREATE TABLE task (
+		seq SERIAL,
+		lane TEXT NOT NULL,
+		due INTEGER NOT NULL,
+		body TEXT NOT NULL)`,
+	`CREATE INDEX task_lane ON task (lane, seq)`,
+	`CREATE TABLE message (
+		seq SERIAL,
+		box TEXT NOT NULL,
+		et INTEGER NOT NULL,
+		body TEXT NOT NULL)`,
+	`CREATE INDEX message_box ON message (box, seq)`,
+	`CREATE INDEX message_expiry ON message (et)`,
 }}
 
 // Prepare makes the schema current and the CSEBase present. When both are, it is one query.

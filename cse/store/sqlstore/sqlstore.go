@@ -26,9 +26,12 @@ type Options struct {
 
 // Store is a store.Store in an SQL database. Make one with Open.
 type Store struct {
+	address, password string // as Open was given them; for Listen
+
 	db      *sql.DB
 	dialect *dialect
 	queue   queue
+	hub     hub
 	// writer lets one goroutine write at a time where the database can do no better (SQLite), which is faster than to let it refuse.
 	writer sync.Mutex
 }
@@ -51,7 +54,7 @@ func Open(address string, o Options) (*Store, error) {
 		}
 		db.SetMaxOpenConns(o.Connections)
 		db.SetMaxIdleConns(o.Connections)
-		return &Store{db: db, dialect: d}, nil
+		return &Store{address: address, password: o.Password, db: db, dialect: d}, nil
 	}
 	return nil, errors.New("open store: the address must be sqlite:PATH or postgres://USER@HOST/DATABASE")
 }
@@ -71,7 +74,7 @@ func (s *Store) Ping(ctx context.Context) error {
 // fail wraps an error of the database in the store's words.
 func (s *Store) fail(what string, err error) error {
 	switch {
-	case errors.Is(err, store.ErrNotFound), errors.Is(err, context.Canceled):
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrTurnLost), errors.Is(err, context.Canceled):
 		return err
 	case s.dialect.unavailable(err):
 		return fmt.Errorf("%s: %w: %w", what, store.ErrUnavailable, err)

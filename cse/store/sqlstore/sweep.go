@@ -6,12 +6,14 @@ import (
 	"errors"
 	"time"
 
+	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
+	"github.com/viot-project/viot/cse/store"
 )
 
 // Sweep deletes expired resources in short transactions, one for the instances of a parent and one for each other resource, so
 // that it never holds up requests for long.
-func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (int, error) {
+func (s *Store) Sweep(ctx context.Context, now time.Time, limit int, after func(store.Removal) (store.Effects, error)) (int, error) {
 	expired, err := read(ctx, s, `SELECT `+resourceColumns+` FROM resource r LEFT JOIN tally t ON t.ri = r.ri
 		WHERE r.et <= $1 ORDER BY r.et, r.path LIMIT $2`, params{micros(now), limit}, scanResource)
 	if err != nil {
@@ -23,10 +25,10 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (int, error
 		var n int
 		switch {
 		case !r.Type.Instance():
-			n, err = s.sweepTree(ctx, r, now)
+			n, err = s.sweepTree(ctx, r, now, after)
 		case !parents[r.ParentID]:
 			parents[r.ParentID] = true
-			n, err = s.sweepInstances(ctx, r.ParentID, now, limit)
+			n, err = s.sweepInstances(ctx, r.ParentID, now, limit, after)
 		default:
 			continue
 		}
@@ -35,16 +37,19 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (int, error
 		}
 		swept += n
 	}
-	result, err := s.db.ExecContext(ctx, s.dialect.bind(
-		`DELETE FROM receipt WHERE id IN (SELECT id FROM receipt WHERE et <= $1 ORDER BY et LIMIT $2)`), micros(now), limit)
-	if err != nil {
-		return swept, s.fail("sweep receipts", err)
+	for _, query := range []string{
+		`DELETE FROM receipt WHERE id IN (SELECT id FROM receipt WHERE et <= $1 ORDER BY et LIMIT $2)`,
+		`DELETE FROM message WHERE seq IN (SELECT seq FROM message WHERE et < $1 ORDER BY et LIMIT $2)`,
+	} {
+		var n int64
+		if err := s.write(ctx, func(t *tx) (err error) {
+			n, err = t.affect(ctx, query, micros(now), limit)
+			return err
+		}); err != nil {
+			return swept, s.fail("sweep receipts and messages", err)
+		}
+		swept += int(n)
 	}
-	receipts, err := result.RowsAffected()
-	if err != nil {
-		return swept, s.fail("sweep receipts", err)
-	}
-	swept += int(receipts)
 	if s.dialect.tend != "" {
 		if err := s.write(ctx, func(t *tx) error { return t.exec(ctx, s.dialect.tend) }); err != nil {
 			return swept, s.fail("tend statistics", err)
@@ -54,7 +59,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (int, error
 }
 
 // sweepTree deletes r and what is below it, unless r has been given a longer life meanwhile.
-func (s *Store) sweepTree(ctx context.Context, r resource.Resource, now time.Time) (int, error) {
+func (s *Store) sweepTree(ctx context.Context, r resource.Resource, now time.Time, after func(store.Removal) (store.Effects, error)) (int, error) {
 	for {
 		n := 0
 		err := s.write(ctx, func(t *tx) error {
@@ -66,6 +71,11 @@ func (s *Store) sweepTree(ctx context.Context, r resource.Resource, now time.Tim
 				Scan(&n); err != nil || n == 0 {
 				return err
 			}
+			if after != nil {
+				if err := t.removeExpired(ctx, r, now, after); err != nil {
+					return err
+				}
+			}
 			return t.deleteTree(ctx, r)
 		})
 		if !errors.Is(err, errMoved) {
@@ -74,8 +84,19 @@ func (s *Store) sweepTree(ctx context.Context, r resource.Resource, now time.Tim
 	}
 }
 
+// removeExpired is remove for what has expired, as may have its parent.
+func (t *tx) removeExpired(ctx context.Context, r resource.Resource, now time.Time, after func(store.Removal) (store.Effects, error)) error {
+	parent, err := t.watchedNode(ctx, primitive.Address{ID: r.ParentID}, now)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	_, err = t.remove(ctx, store.Removal{Parent: parent, Resource: r, Expired: true}, after)
+	return err
+}
+
 // sweepInstances deletes the expired instances of a parent, at most limit.
-func (s *Store) sweepInstances(ctx context.Context, parent string, now time.Time, limit int) (int, error) {
+func (s *Store) sweepInstances(ctx context.Context, parent string, now time.Time, limit int,
+	after func(store.Removal) (store.Effects, error)) (int, error) {
 	n := int64(0)
 	err := s.write(ctx, func(t *tx) error {
 		// Not lockNode: the parent may have expired as well.
@@ -89,10 +110,13 @@ func (s *Store) sweepInstances(ctx context.Context, parent string, now time.Time
 		if err != nil {
 			return err
 		}
+		if after != nil {
+			if err := t.tellInstances(ctx, parent, now, limit, after); err != nil {
+				return err
+			}
+		}
 		before := r.Count
-		rows, err := t.query(ctx, `DELETE FROM resource WHERE ri IN
-			(SELECT ri FROM resource WHERE pi = $1 AND seq IS NOT NULL AND et <= $2 ORDER BY seq LIMIT $3)
-			RETURNING ri, cs, labelled`, parent, micros(now), limit)
+		rows, err := t.query(ctx, `DELETE FROM resource WHERE ri IN (`+expiredInstances+`) RETURNING ri, cs, labelled`, parent, micros(now), limit)
 		if err := t.countOut(ctx, &r, rows, err); err != nil {
 			return err
 		}
@@ -100,6 +124,35 @@ func (s *Store) sweepInstances(ctx context.Context, parent string, now time.Time
 		return t.putTally(ctx, r)
 	})
 	return int(n), err
+}
+
+// expiredInstances are the first $3 in the parent $1 that have expired at $2.
+const expiredInstances = `SELECT ri FROM resource WHERE pi = $1 AND seq IS NOT NULL AND et <= $2 ORDER BY seq LIMIT $3`
+
+// tellInstances asks after what it brings with it that the expired instances of a parent go, if the parent has subscriptions.
+func (t *tx) tellInstances(ctx context.Context, parent string, now time.Time, limit int, after func(store.Removal) (store.Effects, error)) error {
+	node, err := t.watchedNode(ctx, primitive.Address{ID: parent}, now)
+	if errors.Is(err, store.ErrNotFound) || err == nil && len(node.Subscriptions) == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	rows, err := t.query(ctx, `SELECT `+resourceColumns+` FROM resource r LEFT JOIN tally t ON t.ri = r.ri
+		WHERE r.ri IN (`+expiredInstances+`) ORDER BY r.seq`, parent, micros(now), limit)
+	instances, err := collect(rows, err, scanResource)
+	if err != nil {
+		return err
+	}
+	var tasks []store.Task
+	for _, r := range instances {
+		effects, err := after(instanceRemoval(node, r))
+		if err != nil {
+			return err
+		}
+		tasks = append(tasks, effects.Tasks...)
+	}
+	return t.addTasks(ctx, tasks)
 }
 
 // TakeTurn moves the time the job is next due in one statement, which only one instance can do.

@@ -6,12 +6,15 @@ import (
 	"errors"
 	"strconv"
 	"time"
+
+	"github.com/viot-project/viot/cse/store"
 )
 
 // tx is one transaction. Its methods take statements as PostgreSQL writes them.
 type tx struct {
 	sql     *sql.Tx
 	dialect *dialect
+	tasks   bool // some were stored, of which this process is told after the commit
 }
 
 const (
@@ -48,13 +51,20 @@ func (s *Store) attempt(ctx context.Context, fn func(*tx) error) (committing boo
 	if err != nil {
 		return false, err
 	}
-	if err := fn(&tx{t, s.dialect}); err != nil {
+	w := &tx{sql: t, dialect: s.dialect}
+	if err := fn(w); err != nil {
 		if e := t.Rollback(); e != nil && !errors.Is(e, sql.ErrTxDone) {
 			return false, errors.Join(err, e)
 		}
 		return false, err
 	}
-	return true, t.Commit()
+	if err := t.Commit(); err != nil {
+		return true, err
+	}
+	if w.tasks {
+		s.hub.wake(store.Tasks)
+	}
+	return true, nil
 }
 
 // read runs a query outside a transaction, again on another connection if the one it got had died, as all have when the database
@@ -73,6 +83,15 @@ func read[T any](ctx context.Context, s *Store, query string, args params, scan 
 func (t *tx) exec(ctx context.Context, query string, args ...any) error {
 	_, err := t.sql.ExecContext(ctx, t.dialect.bind(query), args...)
 	return err
+}
+
+// affect is exec for a statement whose number of rows matters.
+func (t *tx) affect(ctx context.Context, query string, args ...any) (int64, error) {
+	result, err := t.sql.ExecContext(ctx, t.dialect.bind(query), args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 func (t *tx) row(ctx context.Context, query string, args ...any) *sql.Row {

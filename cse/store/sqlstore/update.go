@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/viot-project/viot/cse/primitive"
@@ -25,7 +26,20 @@ func (s *Store) Update(ctx context.Context, a primitive.Address, now time.Time, 
 			return err
 		}
 		r := c.Resource
-		r.StateTag = before.Resource.StateTag + 1
+		r.StateTag = before.Resource.StateTag
+		if !c.KeepStateTag {
+			r.StateTag++
+		}
+		if c.KeepModified {
+			r.ModifiedAt = before.Resource.ModifiedAt
+		}
+		var effects store.Effects
+		if c.After != nil {
+			if effects, err = c.After(r); err != nil {
+				refused = err
+				return err
+			}
+		}
 		var policies any
 		if len(r.Policies) > 0 {
 			policies = policyList(r.Policies)
@@ -34,8 +48,8 @@ func (s *Store) Update(ctx context.Context, a primitive.Address, now time.Time, 
 		if err != nil {
 			return err
 		}
-		if err := t.exec(ctx, `UPDATE resource SET lt = $2, et = $3, policies = $4, labelled = $5, attrs = $6 WHERE ri = $1`,
-			r.ID, micros(r.ModifiedAt), expiry(r.ExpiresAt), policies, min(len(labels), 1), string(r.Attributes)); err != nil {
+		if err := t.exec(ctx, `UPDATE resource SET lt = $2, et = $3, policies = $4, labelled = $5, attrs = $6, farewell = $7
+			WHERE ri = $1`, r.ID, micros(r.ModifiedAt), expiry(r.ExpiresAt), policies, min(len(labels), 1), string(r.Attributes), farewell(r)); err != nil {
 			return err
 		}
 		if err := t.replaceLabels(ctx, r.ID, labels); err != nil {
@@ -59,11 +73,17 @@ func (s *Store) Update(ctx context.Context, a primitive.Address, now time.Time, 
 				return err
 			}
 		}
+		if err := t.insert(ctx, number(effects.Instances, &r, before.Resource.StateTag)); err != nil {
+			return err
+		}
 		if err := t.evict(ctx, &r); err != nil {
 			return err
 		}
 		result = r
-		return t.putTally(ctx, r)
+		if err := t.putTally(ctx, r); err != nil {
+			return err
+		}
+		return t.addTasks(ctx, effects.Tasks)
 	})
 	if refused != nil {
 		return resource.Resource{}, refused
@@ -72,6 +92,22 @@ func (s *Store) Update(ctx context.Context, a primitive.Address, now time.Time, 
 		return resource.Resource{}, s.fail("update "+a.String(), err)
 	}
 	return result, nil
+}
+
+// number counts instances in at their parent and gives them the state tags that order them: the first has that of the change that
+// brought it, if that made a new one after last, and each further one makes its own.
+func number(instances []resource.Resource, parent *resource.Resource, last int64) []resource.Resource {
+	numbered := slices.Clone(instances)
+	for i := range numbered {
+		if parent.StateTag == last {
+			parent.StateTag++
+		}
+		last = parent.StateTag
+		numbered[i].StateTag = last
+		parent.Count++
+		parent.Bytes += numbered[i].Size
+	}
+	return numbered
 }
 
 // lockNode locks the tally of the resource at a, which has no edge, and returns the resource.
@@ -84,16 +120,7 @@ func (t *tx) lockNode(ctx context.Context, a primitive.Address, now time.Time) (
 		return store.Node{}, store.ErrNotFound
 	}
 	// Read it again: what another transaction committed while this one waited for the lock counts.
-	query, args := t.dialect.nodeQuery(a, now)
-	rows, err := t.query(ctx, query, args...)
-	nodes, err := collect(rows, err, scanNode)
-	if err == nil && len(nodes) == 0 {
-		err = store.ErrNotFound
-	}
-	if err != nil {
-		return store.Node{}, err
-	}
-	return nodes[0], nil
+	return t.watchedNode(ctx, a, now)
 }
 
 func (t *tx) replaceLabels(ctx context.Context, id string, labels []string) error {

@@ -144,19 +144,19 @@ func testDelete(t *testing.T, open func(t *testing.T, n int) []store.Store) {
 			t.Errorf("permit: got %+v", n.Resource)
 		}
 		return refusal
-	}); err != refusal {
+	}, nil); err != refusal {
 		t.Errorf("refused: got %v, want what permit returned", err)
 	}
-	if r, err := s.Delete(t.Context(), path("cse-in/c/d/i"), now, allow); err != nil || r.Size != 3 {
+	if r, err := s.Delete(t.Context(), path("cse-in/c/d/i"), now, allow, nil); err != nil || r.Size != 3 {
 		t.Errorf("instance: got %+v, %v", r, err)
 	}
 	wantCounters(t, s, "cse-in/c/d", "st 2 cni 1 cbs 4")
-	if r, err := s.Delete(t.Context(), id("cse-in.c"), now, allow); err != nil || r.Path != "cse-in/c" {
+	if r, err := s.Delete(t.Context(), id("cse-in.c"), now, allow, nil); err != nil || r.Path != "cse-in/c" {
 		t.Errorf("container: got %+v, %v", r, err)
 	}
 	for _, p := range []string{"cse-in/c", "cse-in/c/d", "cse-in/c/d/j"} {
 		wantMissing(t, s, path(p), now)
-		if _, err := s.Delete(t.Context(), path(p), now, allow); !errors.Is(err, store.ErrNotFound) {
+		if _, err := s.Delete(t.Context(), path(p), now, allow, nil); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("delete %s again: got %v, want not found", p, err)
 		}
 	}
@@ -176,13 +176,13 @@ func testDeleteEdges(t *testing.T, open func(t *testing.T, n int) []store.Store)
 		edge primitive.Edge
 		want string
 	}{{primitive.Latest, "i3"}, {primitive.Oldest, "i0"}, {primitive.Oldest, "i1"}, {primitive.Latest, "i2"}} {
-		r, err := s.Delete(t.Context(), edge("cse-in/c", c.edge), now, allow)
+		r, err := s.Delete(t.Context(), edge("cse-in/c", c.edge), now, allow, nil)
 		if err != nil || r.Name() != c.want {
 			t.Errorf("delete %s: got %s, %v, want %s", c.edge, r.Name(), err, c.want)
 		}
 	}
 	asked := false
-	if _, err := s.Delete(t.Context(), edge("cse-in/c", primitive.Latest), now, func(store.Node) error { asked = true; return nil }); !errors.Is(err, store.ErrNotFound) || !asked {
+	if _, err := s.Delete(t.Context(), edge("cse-in/c", primitive.Latest), now, func(store.Node) error { asked = true; return nil }, nil); !errors.Is(err, store.ErrNotFound) || !asked {
 		t.Errorf("delete latest of nothing: got %v (permit asked: %t), want not found", err, asked)
 	}
 	wantCounters(t, s, "cse-in/c", "st 4 cni 0 cbs 0")
@@ -208,9 +208,9 @@ func testDeleteConcurrently(t *testing.T, open func(t *testing.T, n int) []store
 			}
 			switch w % 4 {
 			case 0:
-				add(s.Delete(t.Context(), path(tree), now, allow))
+				add(s.Delete(t.Context(), path(tree), now, allow, nil))
 			case 1:
-				add(s.Delete(t.Context(), edge(tree+"/a", primitive.Latest), now, allow))
+				add(s.Delete(t.Context(), edge(tree+"/a", primitive.Latest), now, allow, nil))
 			}
 			for _, err := range errs {
 				if !expected(err) {

@@ -251,7 +251,7 @@ func testReceipts(t *testing.T, open func(t *testing.T, n int) []store.Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := stores[0].Delete(t.Context(), path("cse-in/c"), now, allow); err != nil {
+	if _, err := stores[0].Delete(t.Context(), path("cse-in/c"), now, allow, nil); err != nil {
 		t.Fatal(err)
 	}
 	got, err := stores[1].Create(t.Context(), store.Creation{Parent: path("cse-in/c"), Now: now, Receipt: []byte("s"), ReceiptUntil: now.Add(time.Minute),

@@ -144,7 +144,7 @@ func testExpiration(t *testing.T, open func(t *testing.T, n int) []store.Store) 
 			if _, err := s.Update(t.Context(), path(gone), at, func(store.Node) (store.Change, error) { return store.Change{}, nil }); !errors.Is(err, store.ErrNotFound) {
 				t.Errorf("update %s: got %v, want not found", gone, err)
 			}
-			if _, err := s.Delete(t.Context(), path(gone), at, allow); !errors.Is(err, store.ErrNotFound) {
+			if _, err := s.Delete(t.Context(), path(gone), at, allow, nil); !errors.Is(err, store.ErrNotFound) {
 				t.Errorf("delete %s: got %v, want not found", gone, err)
 			}
 		}
@@ -162,7 +162,7 @@ func testExpiration(t *testing.T, open func(t *testing.T, n int) []store.Store) 
 
 func sweep(t *testing.T, s store.Store, at time.Time, limit int) int {
 	t.Helper()
-	n, err := s.Sweep(t.Context(), at, limit)
+	n, err := s.Sweep(t.Context(), at, limit, nil)
 	if err != nil {
 		t.Fatalf("sweep: %v", err)
 	}
@@ -213,7 +213,7 @@ func testSweepMany(t *testing.T, open func(t *testing.T, n int) []store.Store) {
 			return
 		}
 		for {
-			n, err := stores[w-2].Sweep(t.Context(), end, 7)
+			n, err := stores[w-2].Sweep(t.Context(), end, 7, nil)
 			if err != nil {
 				t.Errorf("sweep: %v", err)
 			}

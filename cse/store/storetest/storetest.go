@@ -290,7 +290,7 @@ func testGetPolicies(t *testing.T, open func(t *testing.T, n int) []store.Store)
 	if got := get(t, s, path("cse-in/c")).Resource.Policies; !slices.Equal(got, []string{p.ID, "gone"}) {
 		t.Errorf("named policies: got %v", got)
 	}
-	if _, err := s.Delete(t.Context(), path("cse-in/p"), now, allow); err != nil {
+	if _, err := s.Delete(t.Context(), path("cse-in/p"), now, allow, nil); err != nil {
 		t.Fatal(err)
 	}
 	if n := get(t, s, path("cse-in/c/i")); len(n.Policies) != 0 {

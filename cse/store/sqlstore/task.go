@@ -1,0 +1,202 @@
+package sqlstore
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/json"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/viot-project/viot/cse/store"
+)
+
+// Add is one transaction.
+func (s *Store) Add(ctx context.Context, tasks ...store.Task) error {
+	if err := s.write(ctx, func(t *tx) error { return t.addTasks(ctx, tasks) }); err != nil {
+		return s.fail("add tasks", err)
+	}
+	return nil
+}
+
+// addition is what is added to one lane.
+type addition struct {
+	kind    string
+	replace bool
+	tasks   []store.Task
+}
+
+// addTasks stores tasks. It locks their lanes, in the order of their names; tallies must be locked before.
+func (t *tx) addTasks(ctx context.Context, tasks []store.Task) error {
+	if len(tasks) == 0 {
+		return nil
+	}
+	t.tasks = true
+	lanes := map[string]*addition{}
+	for _, k := range tasks {
+		a := lanes[k.Lane]
+		if a == nil {
+			a = &addition{}
+			lanes[k.Lane] = a
+		}
+		a.kind = k.Kind
+		if k.Replace {
+			a.replace, a.tasks = true, nil
+		}
+		if !k.Replace || len(k.Body) > 0 {
+			a.tasks = append(a.tasks, k)
+		}
+	}
+	var upserts, rows [][]any
+	var replaced, stopped []string
+	for _, lane := range slices.Sorted(maps.Keys(lanes)) {
+		a := lanes[lane]
+		due, attempts := int64(0), 0
+		if len(a.tasks) > 0 {
+			due = dueMicros(a.tasks[0].Due)
+		} else {
+			stopped = append(stopped, lane)
+		}
+		if a.replace {
+			replaced = append(replaced, lane)
+			attempts = replaces
+		}
+		upserts = append(upserts, []any{lane, a.kind, due, "", attempts})
+		for _, k := range a.tasks {
+			rows = append(rows, []any{lane, dueMicros(k.Due), string(k.Body)})
+		}
+	}
+	// A lane that is there already stays as it is, but is locked, unless its tasks are replaced.
+	if err := t.insertRows(ctx, `INSERT INTO lane (lane, kind, due, token, attempts)`, ` ON CONFLICT (lane) DO UPDATE SET
+		kind = CASE WHEN excluded.attempts < 0 THEN excluded.kind ELSE lane.kind END,
+		due = CASE WHEN excluded.attempts < 0 THEN excluded.due ELSE lane.due END,
+		token = CASE WHEN excluded.attempts < 0 THEN '' ELSE lane.token END,
+		attempts = CASE WHEN excluded.attempts < 0 THEN 0 ELSE lane.attempts END`, upserts); err != nil {
+		return err
+	}
+	for chunk := range slices.Chunk(replaced, insertChunk) {
+		var p params
+		if err := t.exec(ctx, `DELETE FROM task WHERE lane IN (`+addAll(&p, chunk)+`)`, p...); err != nil {
+			return err
+		}
+	}
+	for chunk := range slices.Chunk(stopped, insertChunk) {
+		var p params
+		if err := t.exec(ctx, `DELETE FROM lane WHERE lane IN (`+addAll(&p, chunk)+`)`, p...); err != nil {
+			return err
+		}
+	}
+	return t.insertRows(ctx, `INSERT INTO task (lane, due, body)`, "", rows)
+}
+
+// replaces is what the attempts of a lane are set to for one whose tasks replace what it has; it is as good as 0.
+const replaces = -1
+
+// dueMicros is due as it is stored: 0 is at once.
+func dueMicros(due time.Time) int64 {
+	if due.IsZero() {
+		return 0
+	}
+	return micros(due)
+}
+
+func dueTime(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us)
+}
+
+// Take gives lanes a token and makes them due when their turn ends, then reads their tasks. Those who add tasks have locks of
+// lanes, so they are passed over; and tasks are read after the lock is held, since what a turn before has done must not be seen.
+func (s *Store) Take(ctx context.Context, now time.Time, lease time.Duration, lanes, tasks int) ([]store.Turn, error) {
+	if lanes <= 0 || tasks <= 0 {
+		return nil, nil
+	}
+	until, token := now.Add(lease), rand.Text()
+	var turns []store.Turn
+	err := s.write(ctx, func(t *tx) error {
+		turns = nil
+		n, err := t.affect(ctx, `WITH pick AS MATERIALIZED (SELECT lane FROM lane WHERE due <= $1 ORDER BY due LIMIT $2`+t.dialect.skip+`)
+			UPDATE lane SET due = $3, token = $4 WHERE lane IN (SELECT lane FROM pick)`, micros(now), lanes, micros(until), token)
+		if err != nil || n == 0 {
+			return err
+		}
+		rows, err := t.query(ctx, `SELECT l.lane, l.kind, l.attempts, t.due, t.body FROM lane l JOIN task t ON t.lane = l.lane
+			WHERE l.due = $1 AND l.token = $2 AND t.seq IN (SELECT f.seq FROM task f WHERE f.lane = l.lane ORDER BY f.seq LIMIT $3)
+			ORDER BY l.lane, t.seq`, micros(until), token, tasks)
+		found, err := collect(rows, err, scanTurn)
+		turns = gather(found, now, until, token)
+		return err
+	})
+	if err != nil {
+		return nil, s.fail("take turns at tasks", err)
+	}
+	return turns, nil
+}
+
+// scanTurn scans a turn with one task.
+func scanTurn(rows *sql.Rows) (store.Turn, error) {
+	var turn store.Turn
+	var due int64
+	var body string
+	err := rows.Scan(&turn.Lane, &turn.Kind, &turn.Attempts, &due, &body)
+	turn.Attempts = max(turn.Attempts, 0)
+	turn.Tasks = []store.Task{{Lane: turn.Lane, Kind: turn.Kind, Due: dueTime(due), Body: json.RawMessage(body)}}
+	return turn, err
+}
+
+// gather joins the turns at the same lane, which are neighbours, as far as their tasks are due at now.
+func gather(found []store.Turn, now, until time.Time, token string) []store.Turn {
+	var turns []store.Turn
+	ended := false // the tasks that are due, in the last lane
+	for _, f := range found {
+		k := f.Tasks[0]
+		if n := len(turns); n > 0 && turns[n-1].Lane == f.Lane {
+			if ended = ended || k.Due.After(now); !ended {
+				turns[n-1].Tasks = append(turns[n-1].Tasks, k)
+			}
+			continue
+		}
+		ended = false
+		f.Until, f.Token = until, token
+		turns = append(turns, f)
+	}
+	return turns
+}
+
+// Settle first locks the lane, if the turn is still the holder's. Nobody else takes tasks out of it, so the first are those of the
+// turn; but others may have added some while Settle waited for the lock, so they are looked at after it.
+func (s *Store) Settle(ctx context.Context, turn store.Turn, o store.Outcome) error {
+	done := min(o.Done, len(turn.Tasks))
+	err := s.write(ctx, func(t *tx) error {
+		failed := 0
+		if o.Failed {
+			failed = 1
+		}
+		n, err := t.affect(ctx, `UPDATE lane SET attempts = CASE WHEN $3 > 0 OR attempts < 0 THEN 0 ELSE attempts END + $4
+			WHERE lane = $1 AND token = $2`, turn.Lane, turn.Token, done, failed)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return store.ErrTurnLost
+		}
+		if done > 0 {
+			if err := t.exec(ctx, `DELETE FROM task WHERE seq IN (SELECT seq FROM task WHERE lane = $1 ORDER BY seq LIMIT $2)`,
+				turn.Lane, done); err != nil {
+				return err
+			}
+		}
+		if err := t.exec(ctx, `DELETE FROM lane WHERE lane = $1 AND NOT EXISTS (SELECT 1 FROM task WHERE lane = $1)`, turn.Lane); err != nil {
+			return err
+		}
+		return t.exec(ctx, `UPDATE lane SET token = '', due = (SELECT CASE WHEN due < $2 THEN $2 ELSE due END FROM task
+			WHERE lane = $1 ORDER BY seq LIMIT 1) WHERE lane = $1`, turn.Lane, dueMicros(o.Again))
+	})
+	if err != nil {
+		return s.fail("settle turn at "+turn.Lane, err)
+	}
+	return nil
+}
