@@ -79,6 +79,8 @@ var forbidden = []struct {
 		[]string{"orchestrator/balancer"}, []string{"orchestrator/loop", "orchestrator/decide", "orchestrator/act", "orchestrator/observe"}, nil},
 	{"a binding does not know where resources are kept",
 		[]string{"cse/httpbinding"}, []string{"cse/store"}, nil},
+	{"the client is what applications take: it needs nothing of the server",
+		[]string{"cse/client"}, []string{"cse"}, nil},
 	{"a store does not know bindings",
 		[]string{"cse/store"}, []string{"cse/httpbinding", "cse/dispatch"}, nil},
 }
