@@ -1,0 +1,304 @@
+package storetest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/viot-project/viot/cse/store"
+)
+
+// lease is how long turns last in the tests.
+const lease = time.Minute
+
+func task(lane string, body any) store.Task {
+	b, err := json.Marshal(body)
+	if err != nil {
+		panic(err)
+	}
+	return store.Task{Lane: lane, Kind: "test", Body: b}
+}
+
+func due(k store.Task, at time.Time) store.Task {
+	k.Due = at
+	return k
+}
+
+func replacing(k store.Task) store.Task {
+	k.Replace = true
+	return k
+}
+
+func add(t *testing.T, s store.Store, tasks ...store.Task) {
+	t.Helper()
+	if err := s.Add(t.Context(), tasks...); err != nil {
+		t.Fatalf("add: %v", err)
+	}
+}
+
+// take takes all turns there are at the time at, with at most tasks tasks each.
+func take(t *testing.T, s store.Store, at time.Time, tasks int) []store.Turn {
+	t.Helper()
+	turns, err := s.Take(t.Context(), at, lease, 1000, tasks)
+	if err != nil {
+		t.Fatalf("take: %v", err)
+	}
+	slices.SortFunc(turns, func(a, b store.Turn) int { return strings.Compare(a.Lane, b.Lane) })
+	return turns
+}
+
+func settle(t *testing.T, s store.Store, turn store.Turn, o store.Outcome, want error) {
+	t.Helper()
+	if err := s.Settle(t.Context(), turn, o); !errors.Is(err, want) {
+		t.Errorf("settle %s: got %v, want %v", turn.Lane, err, want)
+	}
+}
+
+// show is what a turn brings.
+func show(turn store.Turn) string {
+	s := turn.Lane + ":"
+	for _, k := range turn.Tasks {
+		s += " " + string(k.Body)
+	}
+	return s
+}
+
+// wantTurns takes all turns at the time at and does all their tasks.
+func wantTurns(t *testing.T, s store.Store, at time.Time, want ...string) {
+	t.Helper()
+	got := []string{}
+	for _, turn := range take(t, s, at, 100) {
+		got = append(got, show(turn))
+		settle(t, s, turn, store.Outcome{Done: len(turn.Tasks)}, nil)
+	}
+	if want == nil {
+		want = []string{}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("turns: got %q, want %q", got, want)
+	}
+}
+
+func testTasks(t *testing.T, open func(t *testing.T, n int) []store.Store) {
+	stores := prepared(t, open, 2)
+	s := stores[0]
+	wantTurns(t, s, now)
+	soon := now.Add(time.Hour)
+	add(t, s, task("a", 1), task("b", "x"), task("a", 2))
+	add(t, s, task("a", 3), due(task("c", 1), soon), task("c", 2))
+	if turns, err := s.Take(t.Context(), now, lease, 0, 10); len(turns) != 0 || err != nil {
+		t.Errorf("no lanes: got %v, %v, want none", turns, err)
+	}
+	turns := take(t, s, now, 2)
+	if len(turns) != 2 || show(turns[0]) != "a: 1 2" || show(turns[1]) != `b: "x"` {
+		t.Fatalf("got %v", turns)
+	}
+	a, b := turns[0], turns[1]
+	if a.Kind != "test" || a.Attempts != 0 || !a.Until.Equal(now.Add(lease)) || !a.Tasks[0].Due.IsZero() || a.Tasks[0].Lane != "a" {
+		t.Errorf("got %+v", a)
+	}
+	wantTurns(t, stores[1], now) // others have no turn meanwhile
+	add(t, stores[1], task("a", 4))
+	settle(t, stores[0], a, store.Outcome{Done: 1}, nil)
+	settle(t, s, b, store.Outcome{Done: 1}, nil)
+	settle(t, s, a, store.Outcome{Done: 1}, store.ErrTurnLost)
+	wantTurns(t, stores[1], now, "a: 2 3 4")
+	wantTurns(t, s, soon.Add(-time.Microsecond))
+	add(t, s, task("b", "again"))
+	wantTurns(t, s, soon, `b: "again"`, "c: 1 2")
+	wantTurns(t, s, soon.Add(time.Hour))
+}
+
+// testTasksRepeated has tasks fail: they are repeated, not before their time, and hold up those behind them.
+func testTasksRepeated(t *testing.T, open func(t *testing.T, n int) []store.Store) {
+	s := prepared(t, open, 1)[0]
+	add(t, s, task("a", 1), task("a", 2))
+	attempt := func(at time.Time, attempts int, o store.Outcome) {
+		t.Helper()
+		turns := take(t, s, at, 10)
+		if len(turns) != 1 || turns[0].Attempts != attempts {
+			t.Fatalf("got %+v, want one with %d attempts", turns, attempts)
+		}
+		settle(t, s, turns[0], o, nil)
+	}
+	later := now.Add(time.Minute)
+	attempt(now, 0, store.Outcome{Failed: true, Again: later})
+	wantNothing := func() {
+		t.Helper()
+		if turns := take(t, s, later.Add(-time.Microsecond), 10); len(turns) != 0 {
+			t.Errorf("too early: got %+v", turns)
+		}
+	}
+	wantNothing()
+	add(t, s, task("a", 3))
+	wantNothing()
+	attempt(later, 1, store.Outcome{Failed: true})
+	attempt(later, 2, store.Outcome{Again: now})
+	attempt(later, 2, store.Outcome{Done: 1, Failed: true})
+	attempt(later, 1, store.Outcome{Done: 1})
+	attempt(later, 0, store.Outcome{})
+	add(t, s, due(task("a", 4), later.Add(time.Hour)))
+	turns := take(t, s, later, 10)
+	if len(turns) != 1 || show(turns[0]) != "a: 3" {
+		t.Fatalf("got %+v, want what is due", turns)
+	}
+	settle(t, s, turns[0], store.Outcome{Done: 1, Again: later}, nil)
+	wantTurns(t, s, later.Add(time.Minute))
+	wantTurns(t, s, later.Add(time.Hour), "a: 4")
+}
+
+// testTasksReplaced sets timers anew and stops them.
+func testTasksReplaced(t *testing.T, open func(t *testing.T, n int) []store.Store) {
+	s := prepared(t, open, 1)[0]
+	soon, late := now.Add(time.Minute), now.Add(time.Hour)
+	add(t, s, replacing(due(task("timer", 1), soon)))
+	add(t, s, replacing(due(task("timer", 2), late)), due(task("timer", 3), late))
+	wantTurns(t, s, soon)
+	wantTurns(t, s, late, "timer: 2 3")
+	add(t, s, replacing(due(task("timer", 4), late)))
+	add(t, s, replacing(due(task("timer", 5), soon)))
+	turns := take(t, s, soon, 10)
+	if len(turns) != 1 || show(turns[0]) != "timer: 5" {
+		t.Fatalf("set to an earlier time: got %v", turns)
+	}
+	add(t, s, task("timer", 0), replacing(due(task("timer", 6), soon))) // under the turn
+	settle(t, s, turns[0], store.Outcome{Done: 1}, store.ErrTurnLost)
+	turns = take(t, s, soon, 10)
+	if len(turns) != 1 || show(turns[0]) != "timer: 6" || turns[0].Attempts != 0 {
+		t.Fatalf("set during a turn: got %v", turns)
+	}
+	stop := store.Task{Lane: "timer", Kind: "test", Replace: true}
+	add(t, s, stop)
+	settle(t, s, turns[0], store.Outcome{Failed: true}, store.ErrTurnLost)
+	add(t, s, stop, store.Task{Lane: "never there", Replace: true})
+	wantTurns(t, s, late.Add(time.Hour))
+	add(t, s, stop, due(task("timer", 7), soon))
+	wantTurns(t, s, soon, "timer: 7")
+}
+
+// testTurnsPassOn has the holder of a turn die: when it ends, somebody else does the tasks again, and the first can no longer settle.
+func testTurnsPassOn(t *testing.T, open func(t *testing.T, n int) []store.Store) {
+	stores := prepared(t, open, 2)
+	add(t, stores[0], task("a", 1), task("a", 2))
+	first := take(t, stores[0], now, 1)
+	if len(first) != 1 {
+		t.Fatalf("got %v", first)
+	}
+	if early := take(t, stores[1], now.Add(lease-time.Microsecond), 1); len(early) != 0 {
+		t.Errorf("before the turn ended: got %v", early)
+	}
+	second := take(t, stores[1], now.Add(lease), 10)
+	if len(second) != 1 || show(second[0]) != "a: 1 2" {
+		t.Fatalf("after the turn ended: got %v", second)
+	}
+	settle(t, stores[0], first[0], store.Outcome{Done: 1}, store.ErrTurnLost)
+	settle(t, stores[1], second[0], store.Outcome{Done: 1}, nil)
+	last := take(t, stores[0], now.Add(lease), 10)
+	if len(last) != 1 || show(last[0]) != "a: 2" {
+		t.Fatalf("got %v", last)
+	}
+	settle(t, stores[0], last[0], store.Outcome{Done: 1}, nil) // late, but nobody took it
+}
+
+// testTasksConcurrently has instances add tasks and take turns at once. Each task is done once, and those of a lane in their order.
+func testTasksConcurrently(t *testing.T, open func(t *testing.T, n int) []store.Store) {
+	stores := prepared(t, open, 3)
+	const lanes, writers, rounds = 5, 4, 12
+	var mu sync.Mutex
+	doing := map[string]bool{}
+	done := map[string][]int{} // by lane and writer
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	left := writers * rounds * lanes
+	var workers sync.WaitGroup
+	work := func(s store.Store) {
+		for ctx.Err() == nil {
+			turns, err := s.Take(ctx, now, lease, 2, 3)
+			if err != nil && ctx.Err() == nil {
+				t.Errorf("take: %v", err)
+				stop()
+			}
+			for _, turn := range turns {
+				mu.Lock()
+				if doing[turn.Lane] {
+					t.Errorf("two have a turn at %s", turn.Lane)
+				}
+				doing[turn.Lane] = true
+				for _, k := range turn.Tasks {
+					var b [2]int
+					if err := json.Unmarshal(k.Body, &b); err != nil {
+						t.Error(err)
+					}
+					key := fmt.Sprint(turn.Lane, " ", b[0])
+					done[key] = append(done[key], b[1])
+				}
+				left -= len(turn.Tasks)
+				doing[turn.Lane] = false
+				mu.Unlock()
+				if err := s.Settle(t.Context(), turn, store.Outcome{Done: len(turn.Tasks)}); err != nil {
+					t.Errorf("settle: %v", err)
+				}
+				mu.Lock()
+				if left <= 0 {
+					stop()
+				}
+				mu.Unlock()
+			}
+		}
+	}
+	for _, s := range stores {
+		for range 2 {
+			workers.Go(func() { work(s) })
+		}
+	}
+	each(writers, func(w int) {
+		for i := range rounds {
+			var tasks []store.Task
+			for lane := range lanes {
+				tasks = append(tasks, task(fmt.Sprint("lane", (lane+w)%lanes), [2]int{w, i}))
+			}
+			if err := stores[w%3].Add(t.Context(), tasks...); err != nil {
+				t.Errorf("add: %v", err)
+			}
+		}
+	})
+	workers.Wait()
+	for lane := range lanes {
+		for w := range writers {
+			got := done[fmt.Sprint("lane", lane, " ", w)]
+			if !slices.IsSorted(got) || len(got) != rounds {
+				t.Errorf("lane %d, writer %d: done in the order %v, want 0 to %d each once", lane, w, got, rounds-1)
+			}
+		}
+	}
+	wantTurns(t, stores[0], now.Add(time.Hour))
+}
+
+// testWakeForTasks has those who wait for tasks be woken in the process that stores some.
+func testWakeForTasks(t *testing.T, open func(t *testing.T, n int) []store.Store) {
+	s := prepared(t, open, 1)[0]
+	wake, stop := s.Wake(store.Tasks)
+	other, stopOther := s.Wake("other")
+	defer stopOther()
+	add(t, s, task("a", 1))
+	add(t, s, task("a", 2)) // nobody is held up by one who is late to notice
+	<-wake
+	select {
+	case <-other:
+		t.Error("woken for another box")
+	default:
+	}
+	stop()
+	add(t, s, task("a", 3))
+	select {
+	case <-wake:
+		t.Error("woken after the stop")
+	default:
+	}
+}
