@@ -69,6 +69,9 @@ func open(r Request) bool {
 
 func permitted(r Request, s Subject) bool {
 	for _, rule := range s.Rules {
+		if rule.Authenticated || rule.Attributes != nil {
+			continue // what is not evaluated must not grant access
+		}
 		if rule.Operations&r.Operation == r.Operation && names(rule.Originators, r.Originator) &&
 			inContext(rule.Contexts, r.RemoteIP) && covers(rule.Objects, r, s.Type) {
 			return true
@@ -88,7 +91,7 @@ func names(originators []string, originator string) bool {
 
 func inContext(contexts []resource.RuleContext, ip netip.Addr) bool {
 	for _, c := range contexts {
-		if c.Addresses != nil && c.Addresses.Contains(ip) {
+		if len(c.Times) == 0 && c.Location == nil && c.Addresses != nil && c.Addresses.Contains(ip) {
 			return true
 		}
 	}

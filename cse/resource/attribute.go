@@ -3,6 +3,7 @@ package resource
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 
@@ -19,38 +20,60 @@ const (
 	Mandatory
 )
 
+// Announcement says whether an announced resource carries an attribute (NA, OA and MA in TS-0001 clause 9.6.26).
+type Announcement int
+
+// The zero Announcement is NA.
+const (
+	NA Announcement = iota // never
+	OA                     // if announcedAttribute names it
+	MA                     // always
+)
+
 // Attribute describes one attribute of a resource type.
 type Attribute struct {
 	Short, Long    string
 	Create, Update Presence
+	Announce       Announcement
 	check          check
 }
 
 // universal are the attributes of every resource type, TS-0001 clause 9.6.1.3.1.
 var universal = []Attribute{
-	{"ty", "resourceType", NotPresent, NotPresent, anything},
-	{"ri", "resourceID", NotPresent, NotPresent, anything},
-	{"rn", "resourceName", Optional, NotPresent, name},
-	{"pi", "parentID", NotPresent, NotPresent, anything},
-	{"ct", "creationTime", NotPresent, NotPresent, anything},
-	{"lt", "lastModifiedTime", NotPresent, NotPresent, anything},
-	{"et", "expirationTime", Optional, Optional, timestamp},
+	{"ty", "resourceType", NotPresent, NotPresent, NA, keptInteger},
+	{"ri", "resourceID", NotPresent, NotPresent, NA, keptText},
+	{"rn", "resourceName", Optional, NotPresent, NA, name},
+	{"pi", "parentID", NotPresent, NotPresent, NA, keptText},
+	{"ct", "creationTime", NotPresent, NotPresent, NA, keptText},
+	{"lt", "lastModifiedTime", NotPresent, NotPresent, NA, keptText},
+	{"et", "expirationTime", Optional, Optional, MA, timestamp},
 }
 
 // with joins the attributes that several types share with those of one.
-func with(own []Attribute, shared ...Attribute) []Attribute { return append(own, shared...) }
+func with(own []Attribute, shared ...[]Attribute) []Attribute {
+	return slices.Concat(append([][]Attribute{own}, shared...)...)
+}
 
 // The common attributes of TS-0001 clause 9.6.1.3.2.
 var (
-	labels           = Attribute{"lbl", "labels", Optional, Optional, tokens}
-	policyIDs        = Attribute{"acpi", "accessControlPolicyIDs", Optional, Optional, identifiers}
-	announceTo       = Attribute{"at", "announceTo", Optional, Optional, stringList}
-	announced        = Attribute{"aa", "announcedAttribute", Optional, Optional, stringList}
-	consultationIDs  = Attribute{"daci", "dynamicAuthorizationConsultationIDs", Optional, Optional, stringList}
-	ontologyRef      = Attribute{"or", "ontologyRef", Optional, Optional, text}
-	creator          = Attribute{"cr", "creator", Optional, NotPresent, null}
-	stateTag         = Attribute{"st", "stateTag", NotPresent, NotPresent, anything}
-	supportedRelease = Attribute{"srv", "supportedReleaseVersions", Optional, Optional, stringList}
+	labels           = Attribute{"lbl", "labels", Optional, Optional, MA, labelList}
+	policyIDs        = Attribute{"acpi", "accessControlPolicyIDs", Optional, Optional, MA, identifiers}
+	announceTo       = Attribute{"at", "announceTo", Optional, Optional, NA, stringList}
+	announced        = Attribute{"aa", "announcedAttribute", Optional, Optional, NA, attributeNames}
+	announcementSync = Attribute{"ast", "announcementSyncType", Optional, Optional, MA, enumeration(span{1, 2})}
+	consultationIDs  = Attribute{"daci", "dynamicAuthorizationConsultationIDs", Optional, Optional, OA, stringList}
+	ontologyRef      = Attribute{"or", "ontologyRef", Optional, Optional, OA, text}
+	creator          = Attribute{"cr", "creator", Optional, NotPresent, NA, null}
+	custodian        = Attribute{"cstn", "custodian", Optional, Optional, NA, text}
+	stateTag         = Attribute{"st", "stateTag", NotPresent, NotPresent, NA, keptInteger}
+	supportedRelease = Attribute{"srv", "supportedReleaseVersions", Optional, Optional, MA, stringList}
+	location         = Attribute{"loc", "location", Optional, Optional, OA, geoCoordinates}
+)
+
+// The common attributes of resources that have policies of their own, and of those that can be announced.
+var (
+	governed     = []Attribute{labels, policyIDs, consultationIDs, custodian}
+	announceable = []Attribute{announceTo, announced, announcementSync}
 )
 
 // Attributes are attributes by their short names, each still in JSON.
@@ -217,10 +240,25 @@ func CheckState(t Type, specialisation string, a Attributes) error {
 	if d == nil || d.validate == nil {
 		return nil
 	}
-	if err := d.validate(a); err != nil {
-		return primitive.Errorf(primitive.BadRequest, "%s %v", d.long, err)
+	return d.refuse(d.validate(a))
+}
+
+// CheckChange checks what an Update that gives given demands of the attributes before it, those that an originator can set.
+func CheckChange(t Type, specialisation string, before, given Attributes) error {
+	d := define(t, specialisation)
+	if d == nil || d.change == nil {
+		return nil
 	}
-	return nil
+	return d.refuse(d.change(before, given))
+}
+
+// refuse tells which resource err is about. An error with a status of its own stays as it is.
+func (d *definition) refuse(err error) error {
+	var own *primitive.Error
+	if err == nil || errors.As(err, &own) {
+		return err
+	}
+	return primitive.Errorf(primitive.BadRequest, "%s %v", d.long, err)
 }
 
 func (d *definition) check(a Attributes, presence func(*Attribute) Presence, nullDeletes bool) error {
@@ -241,7 +279,7 @@ func (d *definition) check(a Attributes, presence func(*Attribute) Presence, nul
 					return primitive.Errorf(primitive.BadRequest, "the attribute %q (%s) of %s cannot be deleted", def.Short, def.Long, d.long)
 				}
 			default:
-				if err := def.check(v); err != nil {
+				if err := def.check.valid(v); err != nil {
 					return primitive.Errorf(primitive.BadRequest, "attribute %q (%s) of %s %v", def.Short, def.Long, d.long, err)
 				}
 			}

@@ -6,20 +6,26 @@ var container = definition{
 	long:      "container",
 	prefix:    "cnt",
 	updatable: true,
-	governed:  true,
-	children:  []Type{TypeContainer, TypeContentInstance},
+	edges:     []string{"la", "ol"},
+	children: []Type{TypeContainer, TypeContentInstance, TypeFlexContainer, TypeTimeSeries, TypeSubscription, TypeSemanticDescriptor,
+		TypeAction},
 	attributes: with([]Attribute{
-		{"mni", "maxNrOfInstances", Optional, Optional, nonNegativeInteger},
-		{"mbs", "maxByteSize", Optional, Optional, nonNegativeInteger},
-		{"mia", "maxInstanceAge", Optional, Optional, nonNegativeInteger},
-		{"cni", "currentNrOfInstances", NotPresent, NotPresent, anything},
-		{"cbs", "currentByteSize", NotPresent, NotPresent, anything},
-		{"li", "locationID", NotPresent, NotPresent, anything},
-		{"disr", "disableRetrieval", Optional, Optional, boolean},
-	}, labels, policyIDs, consultationIDs, announceTo, announced, ontologyRef, creator, stateTag),
+		{"li", "locationID", NotPresent, NotPresent, OA, keptText},
+		{"disr", "disableRetrieval", Optional, Optional, OA, boolean},
+		ontologyRef, creator, stateTag, location,
+	}, limits, governed, announceable),
 	kept: func(r Resource, b []byte) []byte {
 		b = appendInt(b, "st", r.StateTag)
 		b = appendInt(b, "cni", r.Count)
 		return appendInt(b, "cbs", r.Bytes)
 	},
+}
+
+// limits are the attributes of the resources that count and evict instances.
+var limits = []Attribute{
+	{"mni", "maxNrOfInstances", Optional, Optional, OA, nonNegativeInteger},
+	{"mbs", "maxByteSize", Optional, Optional, OA, nonNegativeInteger},
+	{"mia", "maxInstanceAge", Optional, Optional, OA, nonNegativeInteger},
+	{"cni", "currentNrOfInstances", NotPresent, NotPresent, NA, keptInteger},
+	{"cbs", "currentByteSize", NotPresent, NotPresent, NA, keptInteger},
 }

@@ -52,25 +52,6 @@ const (
 	TypeDependency                       Type = 66 // Release 4
 )
 
-// announcedOffset is what the number of an announced type has above that of its original, TS-0004 clause 6.3.4.2.1.
-const announcedOffset = 10000
-
-// Announced is the type of announcements of resources of type t, such as 10003; zero if they cannot be announced.
-func (t Type) Announced() Type {
-	if a := t + announcedOffset; t.Original() == 0 && a.Supported() {
-		return a
-	}
-	return 0
-}
-
-// Original is the type whose announced variant t is; zero if t is no announced type.
-func (t Type) Original() Type {
-	if t > announcedOffset {
-		return t - announcedOffset
-	}
-	return 0
-}
-
 // definition is what is particular to one resource type.
 type definition struct {
 	element    string // name of the object on the wire; empty if the type has several, which family tells
@@ -80,11 +61,14 @@ type definition struct {
 	children   []Type
 	edges      []string // names of virtual children
 	updatable  bool
-	governed   bool // has accessControlPolicyIDs of its own
+	internal   bool // only the CSE creates resources of the type
+	open       bool // accepts attributes that are not in the list
 	// kept appends the attributes that are fields of Resource and particular to the type; nil if there are none.
 	kept func(r Resource, b []byte) []byte
 	// validate checks rules between the attributes of one resource, as they are after a Create or an Update; nil if there are none.
 	validate func(a Attributes) error
+	// change checks what an update gives against the attributes before it; nil if there is nothing to check.
+	change func(before, given Attributes) error
 	// family finds the definition of the object with the name specialisation, nil if there is none; nil if the type has one object.
 	family func(specialisation string) *definition
 }
@@ -99,13 +83,51 @@ func define(t Type, specialisation string) *definition {
 }
 
 // definitions is the one table of resource types. A type is added with its definition, in a file of its own.
-var definitions = map[Type]*definition{
-	TypeAccessControlPolicy: &accessControlPolicy,
-	TypeAE:                  &applicationEntity,
-	TypeContainer:           &container,
-	TypeContentInstance:     &contentInstance,
-	TypeCSEBase:             &cseBase,
-}
+var definitions = func() map[Type]*definition {
+	m := map[Type]*definition{
+		TypeAccessControlPolicy:              &accessControlPolicy,
+		TypeAE:                               &applicationEntity,
+		TypeContainer:                        &container,
+		TypeContentInstance:                  &contentInstance,
+		TypeCSEBase:                          &cseBase,
+		TypeDelivery:                         &delivery,
+		TypeEventConfig:                      &eventConfig,
+		TypeExecInstance:                     &execInstance,
+		TypeGroup:                            &group,
+		TypeLocationPolicy:                   &locationPolicy,
+		TypeServiceSubscriptionProfile:       &serviceSubscriptionProfile,
+		TypeMgmtCmd:                          &mgmtCmd,
+		TypeMgmtObj:                          &mgmtObj,
+		TypeNode:                             &node,
+		TypePollingChannel:                   &pollingChannel,
+		TypeRemoteCSE:                        &remoteCSE,
+		TypeRequest:                          &requestResource,
+		TypeSchedule:                         &scheduleResource,
+		TypeServiceSubscribedAppRule:         &serviceSubscribedAppRule,
+		TypeServiceSubscribedNode:            &serviceSubscribedNode,
+		TypeStatsCollect:                     &statsCollect,
+		TypeStatsConfig:                      &statsConfig,
+		TypeSubscription:                     &subscription,
+		TypeSemanticDescriptor:               &semanticDescriptor,
+		TypeNotificationTargetMgmtPolicyRef:  &notificationTargetMgmtPolicyRef,
+		TypeNotificationTargetPolicy:         &notificationTargetPolicy,
+		TypePolicyDeletionRules:              &policyDeletionRules,
+		TypeFlexContainer:                    &flexContainer,
+		TypeTimeSeries:                       &timeSeries,
+		TypeTimeSeriesInstance:               &timeSeriesInstance,
+		TypeRole:                             &role,
+		TypeToken:                            &tokenResource,
+		TypeTrafficPattern:                   &trafficPattern,
+		TypeDynamicAuthorizationConsultation: &dynamicAuthorizationConsultation,
+		TypeCrossResourceSubscription:        &crossResourceSubscription,
+		TypeFlexContainerInstance:            &flexContainerInstance,
+		TypeTimeSyncBeacon:                   &timeSyncBeacon,
+		TypeAction:                           &action,
+		TypeDependency:                       &dependency,
+	}
+	maps.Copy(m, announcements(m))
+	return m
+}()
 
 // Supported reports whether this CSE hosts resources of type t.
 func (t Type) Supported() bool { return definitions[t] != nil }
@@ -148,7 +170,21 @@ func (t Type) MayContain(child Type) bool {
 func (t Type) Updatable() bool { return definitions[t].updatable }
 
 // Governed reports whether resources of type t have accessControlPolicyIDs. Access to the others follows their parent.
-func (t Type) Governed() bool { return definitions[t].governed }
+func (t Type) Governed() bool { return governedTypes[t] }
+
+var governedTypes = func() map[Type]bool {
+	m := map[Type]bool{}
+	for t, d := range definitions {
+		m[t] = d.has("acpi")
+	}
+	return m
+}()
+
+// Creatable reports whether a request may create resources of type t; the CSE itself creates the others.
+func (t Type) Creatable() bool {
+	d := definitions[t]
+	return d != nil && !d.internal
+}
 
 // Instance reports whether resources of type t are the instances that their parent counts and evicts.
 func (t Type) Instance() bool {
@@ -183,6 +219,13 @@ var matchable = func() map[string]bool {
 			}
 		}
 	}
+	for _, family := range []map[string]*definition{mgmtObjs, flexContainers} {
+		for _, d := range family {
+			for _, a := range d.attributes {
+				m[a.Short] = true
+			}
+		}
+	}
 	for _, name := range []string{"ty", "ct", "lt", "et", "st", "lbl", "cs", "cnf"} {
 		delete(m, name)
 	}
@@ -197,7 +240,7 @@ func (d *definition) has(name string) bool {
 	if d == nil {
 		return false
 	}
-	return d.attribute(name) != nil
+	return d.attribute(name) != nil || d.open && attributeNamePattern.MatchString(name)
 }
 
 // attribute is the description of the attribute with the short name name, nil if there is none.

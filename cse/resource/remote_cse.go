@@ -1,0 +1,38 @@
+package resource
+
+// remoteCSE is remoteCSE, TS-0001 clause 9.6.4.
+var remoteCSE = definition{
+	element:   "m2m:csr",
+	long:      "remoteCSE",
+	prefix:    "csr",
+	updatable: true,
+	children: []Type{TypeAccessControlPolicy, TypeContainer, TypeFlexContainer, TypeGroup, TypePollingChannel, TypeSchedule,
+		TypeSubscription, TypeTimeSeries, TypeDynamicAuthorizationConsultation, TypeCrossResourceSubscription, TypeTimeSyncBeacon,
+		TypeAction, TypeAccessControlPolicy + announcedOffset, TypeAE + announcedOffset, TypeContainer + announcedOffset,
+		TypeContentInstance + announcedOffset, TypeGroup + announcedOffset, TypeLocationPolicy + announcedOffset,
+		TypeMgmtObj + announcedOffset, TypeNode + announcedOffset, TypeRemoteCSE + announcedOffset, TypeSchedule + announcedOffset,
+		TypeSemanticDescriptor + announcedOffset, TypeFlexContainer + announcedOffset, TypeTimeSeries + announcedOffset,
+		TypeTimeSeriesInstance + announcedOffset, TypeAction + announcedOffset, TypeDependency + announcedOffset,
+		TypeTimeSyncBeacon + announcedOffset},
+	attributes: with([]Attribute{
+		{"cst", "cseType", Optional, NotPresent, OA, enumeration(span{1, 3})},
+		{"poa", "pointOfAccess", Optional, Optional, OA, stringList},
+		{"cb", "CSEBase", Mandatory, NotPresent, OA, text},
+		{"csi", "CSE-ID", Optional, NotPresent, OA, text},
+		{"spi", "M2M-SP-ID", Optional, Optional, OA, text},
+		{"ici", "IN-CSE-ID", Optional, Optional, OA, text},
+		{"mei", "M2M-Ext-ID", Optional, Optional, NA, text},
+		{"tri", "Trigger-Recipient-ID", Optional, Optional, NA, text.or(nonNegativeInteger)},
+		{"rr", "requestReachability", Mandatory, Optional, OA, boolean},
+		{"nl", "nodeLink", Optional, Optional, OA, text},
+		{"esi", "e2eSecInfo", Optional, Optional, MA, object},
+		{"trn", "triggerReferenceNumber", Optional, Optional, NA, nonNegativeInteger},
+		{"csz", "contentSerialization", Optional, Optional, OA, serialisations},
+		{"dcse", "descendantCSEs", Optional, Optional, OA, stringList},
+		{"mtcc", "multicastCapability", Optional, Optional, OA, enumeration(span{1, 2})},
+		{"egid", "externalGroupID", Optional, Optional, OA, text},
+		{"tren", "triggerEnable", Optional, Optional, OA, boolean},
+		{"ape", "activityPatternElements", Optional, Optional, OA, activityPatterns},
+		supportedRelease, creator, location,
+	}, governed, announceable),
+}
