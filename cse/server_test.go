@@ -206,7 +206,7 @@ func (brokenStore) Get(context.Context, primitive.Address, time.Time) (store.Nod
 func (brokenStore) Create(context.Context, store.Creation) (resource.Resource, error) {
 	return resource.Resource{}, errAway
 }
-func (brokenStore) Delete(context.Context, primitive.Address, time.Time, func(store.Node) error) (resource.Resource, error) {
+func (brokenStore) Delete(context.Context, primitive.Address, time.Time, func(store.Node) error, func(store.Removal) (store.Effects, error)) (resource.Resource, error) {
 	return resource.Resource{}, errAway
 }
 

@@ -2,15 +2,11 @@ package dispatch
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base32"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/viot-project/viot/cse/primitive"
@@ -49,8 +45,8 @@ func (q *request) create(ctx context.Context) (primitive.Response, error) {
 	if err := resource.CheckCreate(t, specialisation, given); err != nil {
 		return primitive.Response{}, err
 	}
-	policies, err := q.policies(ctx, given)
-	if err != nil {
+	b := &birth{t: t, specialisation: specialisation, given: given, attributes: kept(given)}
+	if b.policies, err = q.policies(ctx, given); err != nil {
 		return primitive.Response{}, err
 	}
 	who := q.who(resource.MayCreate, t)
@@ -59,17 +55,24 @@ func (q *request) create(ctx context.Context) (primitive.Response, error) {
 			return primitive.Response{}, err
 		}
 	}
+	permit := func(parent store.Node) error {
+		if !parent.Resource.Type.MayContain(t) {
+			return invalidChild(parent.Resource.Type, t)
+		}
+		return q.permit(who, parent)
+	}
+	if err := q.admit(ctx, b, permit); err != nil {
+		return primitive.Response{}, err
+	}
 	created, err := q.d.Store.Create(ctx, store.Creation{
 		Parent: q.to, Now: q.now, Receipt: q.receipt(), ReceiptUntil: q.now.Add(receiptLifetime),
 		Build: func(parent store.Node) (resource.Resource, error) {
-			if !parent.Resource.Type.MayContain(t) {
-				return resource.Resource{}, invalidChild(parent.Resource.Type, t)
-			}
-			if err := q.permit(who, parent); err != nil {
+			if err := permit(parent); err != nil {
 				return resource.Resource{}, err
 			}
-			return q.build(t, specialisation, given, policies, parent)
+			return q.build(b, parent)
 		},
+		After: q.born, Displaced: q.d.removed,
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		err = q.whyNoParent(ctx, t)
@@ -78,6 +81,22 @@ func (q *request) create(ctx context.Context) (primitive.Response, error) {
 		return primitive.Response{}, err
 	}
 	return q.created(created, given), nil
+}
+
+// admit asks the type's behaviour about b, but not before permit has agreed: it may ask others on behalf of the originator.
+func (q *request) admit(ctx context.Context, b *birth, permit func(store.Node) error) error {
+	admit := behaviours[b.t].admit
+	if admit == nil {
+		return nil
+	}
+	parent, err := q.d.Store.Get(ctx, q.to, q.now)
+	if err != nil {
+		return err
+	}
+	if err := permit(parent); err != nil {
+		return err
+	}
+	return admit(ctx, q, b)
 }
 
 // whyNoParent tells a parent that is not there from one that is an instance, which the store does not take for a parent.
@@ -94,123 +113,6 @@ func (q *request) whyNoParent(ctx context.Context, t resource.Type) error {
 
 func invalidChild(parent, child resource.Type) error {
 	return primitive.Errorf(primitive.InvalidChildResourceType, "%s cannot have a child of type %s", parent, child)
-}
-
-// build makes the child of parent that q asks for.
-func (q *request) build(t resource.Type, specialisation string, given resource.Attributes, policies []string,
-	parent store.Node,
-) (resource.Resource, error) {
-	r := resource.Resource{
-		Type: t, Specialisation: specialisation, ParentID: parent.Resource.ID, CreatedAt: q.now, ModifiedAt: q.now,
-		Creator: q.originator, Host: parent.Resource.Host, Policies: policies,
-	}
-	attributes := make(resource.Attributes, len(given)+1)
-	for name, v := range given {
-		attributes[name] = v
-	}
-	delete(attributes, "rn")
-	delete(attributes, "et")
-	if _, asked := given["cr"]; asked {
-		attributes.Set("cr", q.originator)
-	}
-	var err error
-	if r.ExpiresAt, err = q.expiration(given["et"], parent.Resource.ExpiresAt); err != nil {
-		return r, err
-	}
-	switch t {
-	case resource.TypeAE:
-		if r.ID, err = q.applicationID(); err != nil {
-			return r, err
-		}
-		attributes.Set("aei", r.ID)
-		r.Creator, r.Host = r.ID, r.ID
-	default:
-		r.ID = t.Prefix() + newID(q.now)
-	}
-	switch t {
-	case resource.TypeContainer:
-		r.MaxCount, r.MaxBytes = given.Int("mni"), given.Int("mbs")
-	case resource.TypeContentInstance:
-		if err := fit(&r, given, parent); err != nil {
-			return r, err
-		}
-	}
-	name := given.String("rn")
-	if name == "" {
-		name = r.ID
-	}
-	r.Path = parent.Resource.Path + "/" + name
-	if len(r.Path) > maxPath {
-		return r, primitive.Errorf(primitive.BadRequest, "the address would have %d bytes, at most %d are possible", len(r.Path), maxPath)
-	}
-	r.Governor = r.ID
-	if !t.Governed() && t != resource.TypeAccessControlPolicy {
-		r.Governor = parent.Resource.Governor
-	}
-	r.Attributes = attributes.Encode()
-	return r, nil
-}
-
-// fit completes a content instance by what its container demands.
-func fit(r *resource.Resource, given resource.Attributes, parent store.Node) error {
-	r.Size = resource.ContentSize(given["con"])
-	if most := parent.Resource.MaxBytes; most != nil && r.Size > *most {
-		return primitive.Errorf(primitive.NotAcceptable, "the content has %d bytes, the container's maxByteSize is %d", r.Size, *most)
-	}
-	container, err := parent.Resource.Decode()
-	if err != nil {
-		return err
-	}
-	if age := maxAge(container); age != nil {
-		if latest := r.CreatedAt.Add(*age); latest.Before(r.ExpiresAt) {
-			r.ExpiresAt = latest
-		}
-	}
-	return nil
-}
-
-// maxAge is the maxInstanceAge of a container, nil if it has none that matters.
-func maxAge(container resource.Attributes) *time.Duration {
-	seconds := container.Int("mia")
-	if seconds == nil || *seconds > int64(lifetime/time.Second) {
-		return nil
-	}
-	age := time.Duration(*seconds) * time.Second
-	return &age
-}
-
-// expiration is the expirationTime of a resource: what is asked for, but not later than the parent's (TS-0001 clause 9.6.1.3.2).
-func (q *request) expiration(asked json.RawMessage, parent time.Time) (time.Time, error) {
-	et := q.now.Add(lifetime).Truncate(time.Microsecond)
-	var text string
-	if err := json.Unmarshal(asked, &text); err == nil && text != "" {
-		if et, err = primitive.ParseTimestamp(text); err != nil {
-			return et, primitive.Errorf(primitive.BadRequest, "attribute \"et\": %v", err)
-		}
-		if !et.After(q.now) {
-			return et, primitive.Errorf(primitive.BadRequest, "the expiration time %s has passed", text)
-		}
-	}
-	if !parent.IsZero() && parent.Before(et) {
-		et = parent
-	}
-	return et, nil
-}
-
-// applicationID is the AE-ID of the AE that registers: assigned if the originator has none yet, else the originator's
-// (TS-0001 clause 10.2.2.2).
-func (q *request) applicationID() (string, error) {
-	switch {
-	case q.originator == "" || q.originator == "C":
-		return "C" + newID(q.now), nil
-	case q.originator == "S":
-		return "S" + newID(q.now), nil
-	case q.originator == q.d.Identity.BaseID() || q.From == q.d.Identity.CSEID:
-		return "", primitive.Errorf(primitive.SecurityAssociationRequired, "a CSE cannot register as an AE")
-	case !strings.HasPrefix(q.originator, "C") && !strings.HasPrefix(q.originator, "S") || !primitive.ValidName(q.originator):
-		return "", primitive.Errorf(primitive.AppRuleValidationFailed, "%q is no AE-ID: it must start with C or S and be a name", q.From)
-	}
-	return q.originator, nil
 }
 
 // policies are the identifiers of the policies that attributes name. All of them must exist.
@@ -273,15 +175,4 @@ func modified(r resource.Resource, given resource.Attributes) json.RawMessage {
 		}
 	}
 	return wrap(r.Element(), all)
-}
-
-var idEncoding = base32.HexEncoding.WithPadding(base32.NoPadding)
-
-// newID is a new identifier: the time in milliseconds and 48 random bits, so that identifiers made one after the other are
-// neighbours in an index.
-func newID(now time.Time) string {
-	var b [14]byte
-	binary.BigEndian.PutUint64(b[:8], uint64(now.UnixMilli()))
-	rand.Read(b[8:]) // never fails
-	return strings.ToLower(idEncoding.EncodeToString(b[2:]))
 }

@@ -38,7 +38,7 @@ func (q *request) delete(ctx context.Context) (primitive.Response, error) {
 			return primitive.Response{}, err
 		}
 	}
-	deleted, err := q.d.Store.Delete(ctx, q.to, q.now, permit)
+	deleted, err := q.d.Store.Delete(ctx, q.to, q.now, permit, q.d.removed)
 	if err != nil {
 		return primitive.Response{}, err
 	}

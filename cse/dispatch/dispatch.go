@@ -23,7 +23,16 @@ type Dispatcher struct {
 	Admin      string   // originator that may do everything; empty for none
 	Releases   []string // accepted release version indicators, such as 2a
 	MaxResults int      // most resources in one result, and what a request without limit gets
+	Entities   Entities // how to reach AEs and other CSEs; nil reaches none
 	Log        hclog.Logger
+}
+
+// Entities sends requests to AEs and to CSEs other than this one.
+type Entities interface {
+	// Send has r carried out by target: the URL of a point of access, or the identifier of an AE or a CSE, whose own points of
+	// access or polling channel are then tried. It fails with a *primitive.Error of status TargetNotReachable if none of them
+	// answers before ctx ends; an answer of any status is no failure.
+	Send(ctx context.Context, target string, r primitive.Request) (primitive.Response, error)
 }
 
 // retryAfter is what an originator is told when the store is away: about what a database restart takes.
@@ -77,11 +86,20 @@ func (d *Dispatcher) handle(ctx context.Context, r primitive.Request) (primitive
 		ctx, cancel = context.WithDeadline(ctx, r.RequestExpiration)
 		defer cancel()
 	}
-	to, err := d.Identity.Resolve(r.To)
-	if err != nil {
+	q := &request{Request: r, d: d, now: now, originator: d.Identity.LocalID(r.From)}
+	if !d.Identity.Local(r.To) {
+		return q.forward(ctx)
+	}
+	var err error
+	if q.to, err = d.Identity.Resolve(r.To); err != nil {
 		return primitive.Response{}, err
 	}
-	q := &request{Request: r, d: d, to: to, now: now, originator: d.Identity.LocalID(r.From)}
+	if q.to.Point != "" {
+		if point := points[q.to.Point]; point != nil {
+			return point(ctx, q)
+		}
+		return primitive.Response{}, primitive.Errorf(primitive.NotFound, "the resource does not exist")
+	}
 	switch r.Operation {
 	case primitive.Create:
 		return q.create(ctx)

@@ -32,7 +32,7 @@ func (d *Dispatcher) sweepOnce(ctx context.Context, now time.Time) error {
 		return err
 	}
 	for {
-		n, err := d.Store.Sweep(ctx, now, sweepBatch)
+		n, err := d.Store.Sweep(ctx, now, sweepBatch, d.removed)
 		if err != nil {
 			return err
 		}

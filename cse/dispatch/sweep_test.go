@@ -27,7 +27,7 @@ func (s *sweptStore) TakeTurn(_ context.Context, job string, _ time.Time, interv
 	return s.asked%2 == 0, nil
 }
 
-func (s *sweptStore) Sweep(_ context.Context, _ time.Time, limit int) (int, error) {
+func (s *sweptStore) Sweep(_ context.Context, _ time.Time, limit int, _ func(store.Removal) (store.Effects, error)) (int, error) {
 	s.swept++
 	n := min(limit, s.backlog)
 	s.backlog -= n

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
@@ -55,18 +56,28 @@ func (q *request) update(ctx context.Context) (primitive.Response, error) {
 	if err != nil {
 		return primitive.Response{}, err
 	}
-	parent, err := q.d.Store.Get(ctx, primitive.Address{ID: n.Resource.ParentID}, q.now)
-	if err != nil {
-		return primitive.Response{}, err
+	if revise := behaviours[t].revise; revise != nil {
+		if err := revise(ctx, q, n, given); err != nil {
+			return primitive.Response{}, err
+		}
+	}
+	var longest time.Time // the parent's expiration
+	if _, asked := given["et"]; asked {
+		parent, err := q.d.Store.Get(ctx, primitive.Address{ID: n.Resource.ParentID}, q.now)
+		if err != nil {
+			return primitive.Response{}, err
+		}
+		longest = parent.Resource.ExpiresAt
 	}
 	updated, err := q.d.Store.Update(ctx, q.to, q.now, func(n store.Node) (store.Change, error) {
 		if err := permit(n); err != nil {
 			return store.Change{}, err
 		}
-		c, err := q.change(n.Resource, given, parent.Resource)
+		c, err := q.change(n, given, longest)
 		if changesPolicies {
 			c.Resource.Policies = policies
 		}
+		c.After = func(r resource.Resource) (store.Effects, error) { return q.changed(n, r, given) }
 		return c, err
 	})
 	if err != nil {
@@ -76,24 +87,24 @@ func (q *request) update(ctx context.Context) (primitive.Response, error) {
 	switch q.ResultContent {
 	case primitive.Nothing:
 	case primitive.ModifiedAttributes:
-		response.Content = changed(updated, given)
+		response.Content = difference(updated, given)
 	default:
 		response.Content = updated.Wrap()
 	}
 	return response, nil
 }
 
-// change applies given to r; null deletes.
-func (q *request) change(r resource.Resource, given resource.Attributes, parent resource.Resource) (store.Change, error) {
+// change applies given to the resource of n; null deletes. longest is the expiration of the parent.
+func (q *request) change(n store.Node, given resource.Attributes, longest time.Time) (store.Change, error) {
+	r := n.Resource
 	attributes, err := r.Decode()
 	if err != nil {
 		return store.Change{}, err
 	}
-	before := attributes.Bool("disr")
 	for name, v := range given {
 		switch {
 		case name == "et":
-			if r.ExpiresAt, err = q.expiration(v, parent.ExpiresAt); err != nil {
+			if r.ExpiresAt, err = q.expiration(v, longest); err != nil {
 				return store.Change{}, err
 			}
 		case string(v) == "null":
@@ -106,19 +117,18 @@ func (q *request) change(r resource.Resource, given resource.Attributes, parent 
 		return store.Change{}, err
 	}
 	r.ModifiedAt = q.now
-	r.Attributes = attributes.Encode()
 	c := store.Change{Resource: r}
-	if r.Type == resource.TypeContainer {
-		c.Resource.MaxCount, c.Resource.MaxBytes = attributes.Int("mni"), attributes.Int("mbs")
-		c.MaxAge = maxAge(attributes)
-		// TS-0001 clause 9.6.6: what could not be retrieved is not to become so.
-		c.DropInstances = before && !attributes.Bool("disr")
+	if change := behaviours[r.Type].change; change != nil {
+		if err := change(q, n, attributes, &c); err != nil {
+			return c, err
+		}
 	}
+	c.Resource.Attributes = attributes.Encode()
 	return c, nil
 }
 
-// changed is r with the attributes that the update set, deleted ones as null, and those the CSE changed with them.
-func changed(r resource.Resource, given resource.Attributes) json.RawMessage {
+// difference is r with the attributes that the update set, deleted ones as null, and those the CSE changed with them.
+func difference(r resource.Resource, given resource.Attributes) json.RawMessage {
 	all, some := members(r), map[string]any{}
 	for name := range given {
 		some[name] = all[name]

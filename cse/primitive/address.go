@@ -12,7 +12,8 @@ type Identity struct {
 // BaseID is the resource identifier of the CSEBase: the CSE-ID without its slash.
 func (i Identity) BaseID() string { return strings.TrimPrefix(i.CSEID, "/") }
 
-// Edge is a virtual child of a container, TS-0001 clauses 9.6.27 and 9.6.28. The zero Edge is none.
+// Edge is a virtual child that stands for the instance at one end of a container, TS-0001 clauses 9.6.27 and 9.6.28. The zero
+// Edge is none.
 type Edge string
 
 // The virtual children that stand for the newest and the oldest instance.
@@ -21,21 +22,42 @@ const (
 	Oldest Edge = "ol"
 )
 
+// Point is a virtual child that does something of its own with requests. The zero Point is none.
+type Point string
+
+// The points of TS-0001 clauses 9.6.14 (fanOutPoint), 9.6.22 (pollingChannelURI) and 9.6.58 (notificationTargetSelfReference),
+// and the semantic ones.
+const (
+	FanOutPoint                     Point = "fopt"
+	SemanticFanOutPoint             Point = "sfop"
+	PollingChannelURI               Point = "pcu"
+	NotificationTargetSelfReference Point = "ntsr"
+)
+
 // Address is a resource of this CSE. Either ID or Path is set.
 type Address struct {
 	ID   string // unstructured: the resource identifier
 	Path string // structured: names from the CSEBase down, joined by slashes
 	Edge Edge   // the instance at this end of the addressed container
+	// Point is the virtual child of the addressed resource that is meant; with it there is no Edge.
+	Point Point
+	// Suffix is what follows a FanOutPoint: an address relative to each member, without a leading slash; mostly empty.
+	Suffix string
 }
 
 // String is the CSE-relative form of a.
 func (a Address) String() string {
 	s := a.ID + a.Path
-	if a.Edge != "" {
-		s += "/" + string(a.Edge)
+	for _, part := range []string{string(a.Edge), string(a.Point), a.Suffix} {
+		if part != "" {
+			s += "/" + part
+		}
 	}
 	return s
 }
+
+// Owner is the resource of which a is a virtual child, or a itself if it is none.
+func (a Address) Owner() Address { return Address{ID: a.ID, Path: a.Path} }
 
 // Bounds of an address: an index entry must hold the whole path.
 const (
@@ -44,7 +66,7 @@ const (
 )
 
 // Resolve reads the To of a request by TS-0001 clause 7.2: CSE-relative, SP-relative or absolute, structured or unstructured.
-// An address of another CSE fails with TargetNotReachable, a malformed one with BadRequest.
+// An address of another CSE (see Local) fails with TargetNotReachable, a malformed one with BadRequest.
 func (i Identity) Resolve(to string) (Address, error) {
 	rest, err := i.relative(to)
 	if err != nil {
@@ -63,9 +85,7 @@ func (i Identity) Resolve(to string) (Address, error) {
 		}
 	}
 	var a Address
-	if last := Edge(segments[len(segments)-1]); len(segments) > 1 && (last == Latest || last == Oldest) {
-		a.Edge, segments = last, segments[:len(segments)-1]
-	}
+	segments = a.cutVirtual(segments)
 	switch {
 	case segments[0] == "-" || segments[0] == i.Name:
 		segments[0] = i.Name
@@ -76,6 +96,27 @@ func (i Identity) Resolve(to string) (Address, error) {
 		return Address{}, Errorf(NotFound, "%q starts neither with the CSEBase name %q nor is a resource identifier", rest, i.Name)
 	}
 	return a, nil
+}
+
+// cutVirtual takes the virtual child off the end of segments, which are not empty, and returns what is left.
+func (a *Address) cutVirtual(segments []string) []string {
+	for i, s := range segments[1:] {
+		switch Point(s) {
+		case FanOutPoint:
+			a.Point, a.Suffix = FanOutPoint, strings.Join(segments[i+2:], "/")
+			return segments[:i+1]
+		case PollingChannelURI, NotificationTargetSelfReference, SemanticFanOutPoint:
+			if i+2 == len(segments) {
+				a.Point = Point(s)
+				return segments[:i+1]
+			}
+		}
+	}
+	if last := Edge(segments[len(segments)-1]); len(segments) > 1 && (last == Latest || last == Oldest) {
+		a.Edge = last
+		return segments[:len(segments)-1]
+	}
+	return segments
 }
 
 // relative strips what SP-relative and absolute addresses put in front of a CSE-relative one.
@@ -102,6 +143,19 @@ func (i Identity) relative(to string) (string, error) {
 		return i.Name, nil
 	}
 	return after, nil
+}
+
+// Local reports whether to is an address of this CSE, and not one that is to be forwarded to another.
+func (i Identity) Local(to string) bool {
+	rest := to
+	if absolute, ok := strings.CutPrefix(rest, "//"); ok {
+		sp, after, _ := strings.Cut(absolute, "/")
+		if sp != i.SPID {
+			return false
+		}
+		rest = "/" + after
+	}
+	return !strings.HasPrefix(rest, "/") || rest == i.CSEID || strings.HasPrefix(rest, i.CSEID+"/")
 }
 
 // LocalID is the identifier id in CSE-relative form, so that /id-in/Cabc and Cabc compare equal on the CSE /id-in.

@@ -1,0 +1,63 @@
+package dispatch
+
+import (
+	"context"
+
+	"github.com/viot-project/viot/cse/primitive"
+	"github.com/viot-project/viot/cse/resource"
+	"github.com/viot-project/viot/cse/store"
+)
+
+// behaviour is what requests on resources of one type do beyond what they do on all. Functions that are nil do nothing.
+//
+// Those with a context run before anything is locked: they may read the store and talk to others, and what they saw may have changed
+// when the request takes effect. The others run inside the transaction, again if it is repeated: they are quick and without side
+// effects.
+type behaviour struct {
+	// admit checks a create and completes what it was given.
+	admit func(ctx context.Context, q *request, b *birth) error
+	// build completes the resource r that is to be created in parent.
+	build func(q *request, b *birth, r *resource.Resource, parent store.Node) error
+	// born says what the creation of r brings with it.
+	born func(q *request, parent store.Node, r resource.Resource) (store.Effects, error)
+	// revise checks an update of n before it is carried out and completes what it was given.
+	revise func(ctx context.Context, q *request, n store.Node, given resource.Attributes) error
+	// change completes the change c of n, after which it has attributes.
+	change func(q *request, n store.Node, attributes resource.Attributes, c *store.Change) error
+	// changed says what the change of before to r brings with it.
+	changed func(q *request, before store.Node, r resource.Resource) (store.Effects, error)
+	// permit decides about access in place of the rules that hold for all types.
+	permit func(ctx context.Context, q *request, n store.Node, op resource.Permission) error
+	// show changes how n is about to be presented to the originator of a retrieve.
+	show func(ctx context.Context, q *request, n *store.Node) error
+	// gone says what the removal of r, which goes itself or with one above it, brings with it. It is called for types that
+	// resource.Type.Farewell reports. It is not bound to a request: resources also expire.
+	gone func(d *Dispatcher, r resource.Resource) (store.Effects, error)
+}
+
+// behaviours are those of the types that have one. They are set by init so that a behaviour may itself carry out requests.
+var behaviours map[resource.Type]behaviour
+
+func init() {
+	behaviours = map[resource.Type]behaviour{
+		resource.TypeAE:              applicationEntity,
+		resource.TypeContainer:       container,
+		resource.TypeContentInstance: contentInstance,
+	}
+}
+
+// points carry out the requests to virtual resources other than the edges of containers.
+var points map[primitive.Point]func(ctx context.Context, q *request) (primitive.Response, error)
+
+func init() {
+	points = map[primitive.Point]func(ctx context.Context, q *request) (primitive.Response, error){}
+}
+
+// birth is the creation of one resource while it is carried out.
+type birth struct {
+	t              resource.Type
+	specialisation string
+	given          resource.Attributes // as the originator sent them
+	attributes     resource.Attributes // as they will be kept; a copy of given to begin with, without those that are fields of resource.Resource
+	policies       []string            // identifiers that accessControlPolicyIDs name
+}

@@ -1,0 +1,41 @@
+package dispatch
+
+import (
+	"github.com/viot-project/viot/cse/resource"
+	"github.com/viot-project/viot/cse/store"
+)
+
+// born is what the creation of child in parent brings with it, for whatever type.
+func (q *request) born(parent store.Node, child resource.Resource) (store.Effects, error) {
+	var all store.Effects
+	if b := behaviours[child.Type].born; b != nil {
+		if err := all.Join(b(q, parent, child)); err != nil {
+			return all, err
+		}
+	}
+	return all, nil
+}
+
+// changed is what the change of before to r brings with it, for whatever type. given are the attributes that were asked for.
+func (q *request) changed(before store.Node, r resource.Resource, given resource.Attributes) (store.Effects, error) {
+	var all store.Effects
+	if b := behaviours[r.Type].changed; b != nil {
+		if err := all.Join(b(q, before, r)); err != nil {
+			return all, err
+		}
+	}
+	return all, nil
+}
+
+// removed is what a removal brings with it, for whatever type. It is not bound to a request, because resources also expire.
+func (d *Dispatcher) removed(r store.Removal) (store.Effects, error) {
+	var all store.Effects
+	for _, below := range r.Below {
+		if b := behaviours[below.Type].gone; b != nil {
+			if err := all.Join(b(d, below)); err != nil {
+				return all, err
+			}
+		}
+	}
+	return all, nil
+}

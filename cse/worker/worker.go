@@ -1,0 +1,124 @@
+// Package worker does the tasks that changes of the resource tree leave in the store: it takes turns at their lanes, has them done
+// by whoever knows their kind, and settles. Any number of instances work on one store; a task is never done by two at once, and
+// one that was begun by an instance that died is done again by another.
+package worker
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/viot-project/viot/cse/store"
+)
+
+// Handler does tasks of one kind: those of the turn, in order, as far as it gets before ctx ends, which it does before the turn
+// does. It must bear tasks that have been done before.
+type Handler func(ctx context.Context, turn store.Turn) store.Outcome
+
+// lanes is what a Worker needs of the store.
+type lanes interface {
+	Take(ctx context.Context, now time.Time, lease time.Duration, lanes, tasks int) ([]store.Turn, error)
+	Settle(ctx context.Context, turn store.Turn, o store.Outcome) error
+	Wake(box string) (wake <-chan struct{}, stop func())
+}
+
+// Worker does tasks. Its fields are set before Run and not changed.
+type Worker struct {
+	Store    lanes
+	Handlers map[string]Handler // by kind
+	Parallel int                // lanes at once; 0 is 16
+	Log      hclog.Logger
+}
+
+const (
+	// lookInterval is how often to look for tasks that nobody woke us for: timers that are due, and what others left behind.
+	lookInterval = 250 * time.Millisecond
+	// turnLength is how long one turn may last, and so how long the tasks of an instance that died lie idle.
+	turnLength = 30 * time.Second
+	// margin is what a handler has less than that, so that it ends, and is settled, before anybody else begins.
+	margin = 2 * time.Second
+	// turnTasks is how many tasks one turn brings.
+	turnTasks = 64
+	// unknownPause is how long a task rests whose kind this program does not know, because a newer one stored it.
+	unknownPause = time.Minute
+)
+
+// Run works until ctx ends, and returns when all that it began is settled.
+func (w *Worker) Run(ctx context.Context) {
+	parallel := w.Parallel
+	if parallel <= 0 {
+		parallel = 16
+	}
+	wake, stop := w.Store.Wake(store.Tasks)
+	defer stop()
+	tick := time.NewTicker(lookInterval)
+	defer tick.Stop()
+	free := make(chan struct{}, parallel) // a value for each lane under way
+	ended := make(chan struct{}, 1)       // one of them has ended
+	var under sync.WaitGroup
+	defer under.Wait()
+	failing := false
+	for {
+		turns, err := w.Store.Take(ctx, time.Now(), turnLength, parallel-len(free), turnTasks)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil && !failing:
+			w.Log.Warn("looking for tasks failed, next try follows", "error", err)
+		}
+		failing = err != nil
+		for _, turn := range turns {
+			free <- struct{}{}
+			under.Go(func() {
+				w.do(ctx, turn)
+				<-free
+				select {
+				case ended <- struct{}{}:
+				default:
+				}
+			})
+		}
+		if len(turns) > 0 && len(free) < parallel {
+			continue // there may be more
+		}
+		// With all lanes under way there is nothing to look for before one ends.
+		due, woken := tick.C, wake
+		if len(free) == parallel {
+			due, woken = nil, nil
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-due:
+		case <-woken:
+		case <-ended:
+		}
+	}
+}
+
+// do has the tasks of turn done and settles it, even if ctx ends meanwhile.
+func (w *Worker) do(ctx context.Context, turn store.Turn) {
+	limit, cancel := context.WithDeadline(ctx, turn.Until.Add(-margin))
+	defer cancel()
+	outcome := store.Outcome{Again: time.Now().Add(unknownPause)}
+	if handle := w.Handlers[turn.Kind]; handle != nil {
+		outcome = handle(limit, turn)
+	} else {
+		w.Log.Warn("a task has a kind that is not known here, it rests", "kind", turn.Kind, "lane", turn.Lane)
+	}
+	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), margin)
+	defer cancel()
+	if err := w.Store.Settle(settle, turn, outcome); err != nil && !errors.Is(err, store.ErrTurnLost) {
+		w.Log.Warn("a turn could not be settled, its tasks will be done again", "kind", turn.Kind, "lane", turn.Lane, "error", err)
+	}
+}
+
+// Backoff is when to try a task again that has failed, attempts being how often it had failed before: after half a second, then twice as
+// long each time, but never longer than most.
+func Backoff(now time.Time, attempts int, most time.Duration) time.Time {
+	const first = 500 * time.Millisecond
+	return now.Add(min(first<<min(attempts, 16), most))
+}

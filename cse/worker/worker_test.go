@@ -1,0 +1,211 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/viot-project/viot/cse/store"
+)
+
+// world is a store of tasks in memory, and who does them.
+type world struct {
+	mu    sync.Mutex
+	lanes map[string]*lane
+	wake  chan struct{}
+	begin time.Time
+	log   []string // what was done, each with the time since begin
+	away  bool     // the store does not answer
+}
+
+type lane struct {
+	tasks    []store.Task
+	due      time.Time
+	held     time.Time // until then somebody has a turn
+	attempts int
+}
+
+func newWorld(tasks ...store.Task) *world {
+	w := &world{lanes: map[string]*lane{}, wake: make(chan struct{}, 1), begin: time.Now()}
+	w.add(tasks...)
+	return w
+}
+
+func (w *world) add(tasks ...store.Task) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, k := range tasks {
+		l := w.lanes[k.Lane]
+		if l == nil {
+			l = &lane{due: k.Due}
+			w.lanes[k.Lane] = l
+		}
+		l.tasks = append(l.tasks, k)
+	}
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (w *world) Take(_ context.Context, now time.Time, lease time.Duration, lanes, tasks int) ([]store.Turn, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.away {
+		return nil, store.ErrUnavailable
+	}
+	var turns []store.Turn
+	for name, l := range w.lanes {
+		if len(turns) == lanes || l.due.After(now) || l.held.After(now) {
+			continue
+		}
+		l.held = now.Add(lease)
+		turns = append(turns, store.Turn{Lane: name, Kind: l.tasks[0].Kind, Tasks: l.tasks[:min(tasks, len(l.tasks))], Attempts: l.attempts, Until: l.held})
+	}
+	return turns, nil
+}
+
+func (w *world) Settle(ctx context.Context, turn store.Turn, o store.Outcome) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	l := w.lanes[turn.Lane]
+	l.held = time.Time{}
+	l.tasks, l.due = l.tasks[o.Done:], o.Again
+	if l.attempts++; !o.Failed {
+		l.attempts = 0
+	}
+	if len(l.tasks) == 0 {
+		delete(w.lanes, turn.Lane)
+	}
+	return nil
+}
+
+func (w *world) Wake(string) (<-chan struct{}, func()) { return w.wake, func() {} }
+
+func (w *world) note(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.log = append(w.log, fmt.Sprintf("%v ", time.Since(w.begin))+fmt.Sprintf(format, args...))
+}
+
+// work runs a worker in w for d.
+func (w *world) work(t *testing.T, d time.Duration, parallel int, h Handler) {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	(&Worker{Store: w, Handlers: map[string]Handler{"note": h}, Parallel: parallel, Log: hclog.NewNullLogger()}).Run(ctx)
+}
+
+func TestRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now()
+		w := newWorld(store.Task{Lane: "timer", Kind: "note", Due: now.Add(10 * time.Second)},
+			store.Task{Lane: "other", Kind: "unknown"})
+		go func() {
+			time.Sleep(100 * time.Millisecond)
+			w.add(store.Task{Lane: "a", Kind: "note"}, store.Task{Lane: "a", Kind: "note"})
+		}()
+		w.work(t, time.Minute/2, 0, func(_ context.Context, turn store.Turn) store.Outcome {
+			w.note("%s: %d tasks, %d attempts", turn.Lane, len(turn.Tasks), turn.Attempts)
+			if turn.Lane == "a" && turn.Attempts < 2 {
+				return store.Outcome{Failed: true, Again: Backoff(time.Now(), turn.Attempts, time.Minute)}
+			}
+			return store.Outcome{Done: len(turn.Tasks)}
+		})
+		// Woken at once for what is new; else tasks are found when one looks, every 250 ms.
+		want := []string{"100ms a: 2 tasks, 0 attempts", "750ms a: 2 tasks, 1 attempts", "1.75s a: 2 tasks, 2 attempts", "10s timer: 1 tasks, 0 attempts"}
+		if !slices.Equal(w.log, want) {
+			t.Errorf("got  %q\nwant %q", w.log, want)
+		}
+		if len(w.lanes) != 1 || len(w.lanes["other"].tasks) != 1 {
+			t.Errorf("got %d lanes left, want that of the unknown kind with its task", len(w.lanes))
+		}
+	})
+}
+
+// TestRunBounds checks that no more lanes are under way than allowed, that no handler outlives its turn, and that all that was begun
+// is settled when the end comes.
+func TestRunBounds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		for i := range 5 {
+			w.add(store.Task{Lane: fmt.Sprint(i), Kind: "note"})
+		}
+		running, most := 0, 0
+		w.work(t, time.Hour, 2, func(ctx context.Context, turn store.Turn) store.Outcome {
+			w.mu.Lock()
+			running++
+			most = max(most, running)
+			w.mu.Unlock()
+			<-ctx.Done() // a target that never answers
+			w.note("ended")
+			w.mu.Lock()
+			running--
+			w.mu.Unlock()
+			return store.Outcome{Done: 1}
+		})
+		if want := []string{"28s ended", "28s ended", "56s ended", "56s ended", "1m24s ended"}; !slices.Equal(w.log, want) {
+			t.Errorf("got  %q\nwant %q", w.log, want)
+		}
+		if most != 2 || len(w.lanes) != 0 {
+			t.Errorf("got %d lanes at once and %d left, want 2 and 0", most, len(w.lanes))
+		}
+	})
+}
+
+func TestRunEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(store.Task{Lane: "a", Kind: "note"})
+		w.work(t, time.Second, 1, func(ctx context.Context, _ store.Turn) store.Outcome {
+			<-ctx.Done()
+			return store.Outcome{Done: 1}
+		})
+		if len(w.lanes) != 0 {
+			t.Error("got a task left, want it settled although the worker ended meanwhile")
+		}
+	})
+}
+
+// TestRunAway checks that a store that does not answer is asked again.
+func TestRunAway(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(store.Task{Lane: "a", Kind: "note"})
+		w.away = true
+		time.AfterFunc(10*time.Second+time.Millisecond, func() {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.away = false
+		})
+		w.work(t, time.Minute, 1, func(context.Context, store.Turn) store.Outcome {
+			w.note("done")
+			return store.Outcome{Done: 1}
+		})
+		if want := []string{"10.25s done"}; !slices.Equal(w.log, want) {
+			t.Errorf("got %q, want %q", w.log, want)
+		}
+	})
+}
+
+func TestBackoff(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for attempts, want := range map[int]time.Duration{0: 500 * time.Millisecond, 1: time.Second, 3: 4 * time.Second, 9: time.Minute, 1000: time.Minute} {
+		if got := Backoff(now, attempts, time.Minute).Sub(now); got != want {
+			t.Errorf("%d attempts: got %v, want %v", attempts, got, want)
+		}
+	}
+}
+
+var _ lanes = store.Store(nil)
