@@ -1,7 +1,6 @@
 package httpbinding
 
 import (
-	"encoding/json"
 	"errors"
 	"io"
 	"mime"
@@ -13,39 +12,39 @@ import (
 	"unicode/utf8"
 
 	"github.com/viot-project/viot/cse/primitive"
+	"github.com/viot-project/viot/cse/serialisation"
 )
 
-// decode makes a request primitive of r, TS-0009 clause 6.2. On error, the request it returns has what the response must echo.
-func (h *Handler) decode(w http.ResponseWriter, r *http.Request) (primitive.Request, error) {
-	p := primitive.Request{
-		To:                   target(r.URL.Path),
-		From:                 r.Header.Get("X-M2M-Origin"),
-		RequestID:            r.Header.Get("X-M2M-RI"),
-		ReleaseVersion:       r.Header.Get("X-M2M-RVI"),
-		OriginatingTimestamp: r.Header.Get("X-M2M-OT"),
-		VendorInformation:    r.Header.Get("X-M2M-VSI"),
-		ResultContent:        primitive.DefaultResult,
-		Structured:           true,
+// decode makes a request primitive of r, TS-0009 clause 6.2, and says how to write its response. On error, the request it returns
+// has what the response must echo.
+func (h *Handler) decode(w http.ResponseWriter, r *http.Request) (primitive.Request, answer, error) {
+	p := primitive.Request{To: target(r.URL.Path), ResultContent: primitive.DefaultResult, Structured: true}
+	a := answer{method: r.Method}
+	if peer, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		p.RemoteIP = peer.Addr().Unmap()
 	}
-	if a, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		p.RemoteIP = a.Addr()
+	headersErr := decodeHeaders(r.Header, &p, &a)
+	if !utf8.ValidString(p.To) {
+		return p, a, primitive.Errorf(primitive.BadRequest, "the address is not UTF-8")
 	}
-	if !acceptable(r.Header.Values("Accept")) {
-		return p, primitive.Errorf(primitive.NotAcceptable, "answers are JSON, which the request does not accept")
-	}
-	if v := r.Header.Get("X-M2M-RET"); v != "" {
-		var err error
-		if p.RequestExpiration, err = primitive.ParseInstant(v, time.Now()); err != nil {
-			return p, primitive.Errorf(primitive.BadRequest, "X-M2M-RET: %v", err)
-		}
+	media, err := decodeMedia(r.Header, &p)
+	var acceptable bool
+	a.media, a.format, acceptable = negotiate(r.Header["Accept"], media.format)
+	switch {
+	case !acceptable:
+		return p, a, primitive.Errorf(primitive.NotAcceptable, "answers are JSON, CBOR or XML, none of which the request accepts")
+	case headersErr != nil:
+		return p, a, headersErr
+	case err != nil:
+		return p, a, err
 	}
 	if err := decodeQuery(r.URL.RawQuery, &p); err != nil {
-		return p, err
+		return p, a, err
 	}
-	if err := h.decodeContent(w, r, &p); err != nil {
-		return p, err
+	if p.Content, err = h.readContent(w, r, media); err != nil {
+		return p, a, err
 	}
-	return p, operation(r.Method, &p)
+	return p, a, operation(r.Method, &p)
 }
 
 // operation is the one the method stands for, TS-0009 clause 6.2.1. A POST without resource type is a notification.
@@ -79,83 +78,167 @@ func target(path string) string {
 	return strings.Trim(path, "/")
 }
 
-// decodeContent reads the body and the media type that goes with it.
-func (h *Handler) decodeContent(w http.ResponseWriter, r *http.Request, p *primitive.Request) error {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, h.MaxBody))
-	var tooLarge *http.MaxBytesError
+// maxIdentifier bounds the originator and the request identifier: both are kept with results, where an index must hold them.
+const maxIdentifier = 512 // bytes
+
+// decodeHeaders reads the parameters that are headers, TS-0009 clause 6.4. It reads all that it can even if one is wrong.
+func decodeHeaders(h http.Header, p *primitive.Request, a *answer) error {
+	var problem error
+	wrong := func(err error) {
+		if problem == nil {
+			problem = err
+		}
+	}
+	for name, values := range h {
+		if !strings.HasPrefix(name, "X-M2m-") && name != "Authorization" {
+			continue
+		}
+		v := values[0]
+		if !utf8.ValidString(v) {
+			wrong(primitive.Errorf(primitive.BadRequest, "%s is not UTF-8", strings.ToUpper(name)))
+			continue
+		}
+		if err := setHeader(p, a, name, v); err != nil {
+			wrong(primitive.Errorf(primitive.BadRequest, "%s %v", strings.ToUpper(name), err))
+		}
+	}
+	return problem
+}
+
+// setHeader sets the parameter of p that the header name, in the form of net/http, stands for.
+func setHeader(p *primitive.Request, a *answer, name, v string) (err error) {
+	switch name {
+	case "X-M2m-Origin":
+		p.From, err = identifier(v)
+	case "X-M2m-Ri":
+		p.RequestID, err = identifier(v)
+	case "X-M2m-Rvi":
+		p.ReleaseVersion = v
+	case "X-M2m-Ot":
+		p.OriginatingTimestamp = v
+	case "X-M2m-Vsi":
+		p.VendorInformation = v
+	case "X-M2m-Gid":
+		p.GroupRequestID, err = identifier(v)
+	case "X-M2m-Ret":
+		p.RequestExpiration, err = primitive.ParseInstant(v, time.Now())
+	case "X-M2m-Rst":
+		p.ResultExpiration, err = primitive.ParseInstant(v, time.Now())
+		a.resultExpiration = v
+	case "X-M2m-Oet":
+		p.OperationExecution, err = primitive.ParseInstant(v, time.Now())
+	case "X-M2m-Ec":
+		p.EventCategory, err = number(v, 1, 999)
+	case "X-M2m-Rtu":
+		p.NotificationTargets = []string{}
+		if v != "" {
+			p.NotificationTargets = strings.Split(v, "&")
+		}
+	case "Authorization":
+		if v != "" && !strings.Contains(v, " ") { // a scheme and a space make it a credential
+			p.Tokens = strings.Split(v, "+")
+		}
+	}
+	return err
+}
+
+func identifier(v string) (string, error) {
+	if len(v) > maxIdentifier {
+		return v[:maxIdentifier], errors.New("has more than 512 bytes")
+	}
+	return v, nil
+}
+
+// content is what Content-Type says of it.
+type content struct {
+	format serialisation.Format
+	given  string // the header; empty if there is none
+	known  bool   // the media type is that of format
+}
+
+// decodeMedia reads Content-Type with its resource type, TS-0009 clause 6.4.3.
+func decodeMedia(h http.Header, p *primitive.Request) (content, error) {
+	c := content{given: h.Get("Content-Type")}
+	if c.given == "" {
+		return c, nil
+	}
+	media, ty, ok := splitMedia(c.given)
+	if !ok {
+		return c, primitive.Errorf(primitive.BadRequest, "Content-Type %q is malformed", c.given)
+	}
+	c.format, c.known = serialisation.FormatOf(media)
+	c.known = c.known && strings.Contains(media, "/")
+	if ty == "" {
+		return c, nil
+	}
+	var err error
+	if p.ResourceType, err = strconv.Atoi(ty); err != nil || p.ResourceType <= 0 {
+		p.ResourceType = 0
+		return c, primitive.Errorf(primitive.BadRequest, "Content-Type: ty=%s is no resource type", ty)
+	}
+	return c, nil
+}
+
+// splitMedia takes a Content-Type apart: media type and parameter ty.
+func splitMedia(s string) (media, ty string, ok bool) {
+	media, rest, found := strings.Cut(s, ";")
+	if !found && media == serialisation.JSON.MediaType() {
+		return media, "", true
+	}
+	if ty, only := strings.CutPrefix(strings.TrimLeft(rest, " "), "ty="); only && ty != "" && strings.Trim(ty, "0123456789") == "" {
+		return strings.TrimSpace(media), ty, true // what clients send
+	}
+	media, params, err := mime.ParseMediaType(s)
+	ty, given := params["ty"]
+	if given && ty == "" {
+		ty = "?"
+	}
+	return media, ty, err == nil
+}
+
+// readContent reads the body and returns it as JSON.
+func (h *Handler) readContent(w http.ResponseWriter, r *http.Request, c content) ([]byte, error) {
+	body, err := h.readBody(w, r)
 	switch {
-	case errors.As(err, &tooLarge):
-		return primitive.Errorf(primitive.BadRequest, "the content has more than %d bytes", tooLarge.Limit)
+	case err != nil || len(body) == 0:
+		return nil, err
+	case c.given == "":
+		return nil, primitive.Errorf(primitive.UnsupportedMediaType, "the content has no Content-Type, such as application/json")
+	case !c.known:
+		return nil, primitive.Errorf(primitive.UnsupportedMediaType, "Content-Type %q is not supported, only those of JSON, CBOR and XML", c.given)
+	}
+	content, err := serialisation.Decode(c.format, body)
+	if err != nil {
+		return nil, primitive.Errorf(primitive.BadRequest, "the content is not %s: %v", strings.ToUpper(c.format.String()), err)
+	}
+	return content, nil
+}
+
+// readBody reads the body of r within the bound.
+func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	tooLarge := func() error {
+		return primitive.Errorf(primitive.BadRequest, "the content has more than %d bytes", h.MaxBody)
+	}
+	var body []byte
+	var err error
+	switch length := r.ContentLength; {
+	case r.Body == http.NoBody:
+		return nil, nil
+	case length > h.MaxBody:
+		w.Header().Set("Connection", "close") // instead of reading on to its end
+		return nil, tooLarge()
+	case length >= 0:
+		body = make([]byte, length)
+		_, err = io.ReadFull(r.Body, body)
+	default:
+		body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, h.MaxBody))
+	}
+	var exceeded *http.MaxBytesError
+	switch {
+	case errors.As(err, &exceeded):
+		return nil, tooLarge()
 	case err != nil:
-		return primitive.Errorf(primitive.BadRequest, "the content ended early")
+		return nil, primitive.Errorf(primitive.BadRequest, "the content ended early")
 	}
-	contentType := r.Header.Get("Content-Type")
-	if contentType == "" {
-		if len(body) > 0 {
-			return primitive.Errorf(primitive.UnsupportedMediaType, "the content has no Content-Type, wanted application/json")
-		}
-		return nil
-	}
-	media, params, err := mime.ParseMediaType(contentType)
-	if err != nil {
-		return primitive.Errorf(primitive.BadRequest, "Content-Type %q is malformed", contentType)
-	}
-	if ty, ok := params["ty"]; ok {
-		if p.ResourceType, err = strconv.Atoi(ty); err != nil || p.ResourceType <= 0 {
-			return primitive.Errorf(primitive.BadRequest, "Content-Type: ty=%s is no resource type", ty)
-		}
-	}
-	if len(body) == 0 {
-		return nil
-	}
-	switch {
-	case !isJSON(media):
-		return primitive.Errorf(primitive.UnsupportedMediaType, "Content-Type %q is not supported, only application/json", media)
-	case !utf8.Valid(body):
-		return primitive.Errorf(primitive.BadRequest, "the content is not UTF-8")
-	case !json.Valid(body):
-		return primitive.Errorf(primitive.BadRequest, "the content is not JSON")
-	}
-	p.Content = body
-	return nil
-}
-
-// isJSON reports whether media is one of the media types for JSON, TS-0009 clause 6.4.3.
-func isJSON(media string) bool {
-	switch media {
-	case "application/json", "application/vnd.onem2m-res+json", "application/vnd.onem2m-ntfy+json",
-		"application/vnd.onem2m-preq+json", "application/vnd.onem2m-prsp+json":
-		return true
-	}
-	return false
-}
-
-// acceptable reports whether an Accept header admits JSON; none admits everything.
-func acceptable(accept []string) bool {
-	if len(accept) == 0 {
-		return true
-	}
-	for _, line := range accept {
-		for item := range strings.SplitSeq(line, ",") {
-			media, params, err := mime.ParseMediaType(item)
-			if err != nil {
-				continue
-			}
-			if q, err := strconv.ParseFloat(params["q"], 64); err == nil && q == 0 {
-				continue
-			}
-			if media == "*/*" || media == "application/*" || isJSON(media) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func debug(text string) json.RawMessage {
-	b, err := json.Marshal(map[string]string{"m2m:dbg": text})
-	if err != nil {
-		panic(err) // a string always marshals
-	}
-	return b
+	return body, nil
 }

@@ -1,11 +1,10 @@
-// Package httpbinding carries primitives over HTTP as TS-0009 has it: decode a request, have it handled, encode the response.
+// Package httpbinding carries primitives over HTTP as TS-0009 has it: decode a request, have it handled, encode the response. Client
+// does the same the other way round.
 package httpbinding
 
 import (
 	"context"
-	"math"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/viot-project/viot/cse/primitive"
@@ -16,64 +15,76 @@ type dispatcher interface {
 	Handle(ctx context.Context, r primitive.Request) primitive.Response
 }
 
+// authenticator tells who sent a request.
+type authenticator interface {
+	// Originator is the originator of r, which claims to be claimed; that may be empty. An error has the status to answer with.
+	Originator(r *http.Request, claimed string) (string, error)
+	// Challenge is the WWW-Authenticate that goes with the error err of Originator; empty if a credential would not help.
+	Challenge(err error) string
+}
+
 // Handler serves the Mca reference point. Its fields are set before its first use and not changed.
 type Handler struct {
-	Dispatcher dispatcher
-	MaxBody    int64         // bytes of a request body; more is refused
-	Timeout    time.Duration // for one request; the originator's own expiration may be shorter
+	Dispatcher     dispatcher
+	Authenticator  authenticator // nil believes what requests claim
+	MaxBody        int64         // bytes of a request body; more is refused
+	Timeout        time.Duration // for one request; the originator's own expiration may be shorter
+	LongTimeout    time.Duration // for one that says itself that it will take longer; no more than Timeout if zero
+	AllowedOrigins []string      // web origins whose pages may use the CSE, such as https://app.example; * allows all
 }
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), h.Timeout)
-	defer cancel()
-	request, err := h.decode(w, r)
+	h.share(w, r)
+	if r.Method == http.MethodOptions {
+		options(w)
+		return
+	}
+	request, answer, err := h.decode(w, r)
+	if err == nil && h.Authenticator != nil {
+		if request.From, err = h.Authenticator.Originator(r, request.From); err != nil {
+			answer.challenge = h.Authenticator.Challenge(err)
+		}
+	}
 	var response primitive.Response
 	if err != nil {
 		response = refuse(request, err)
 	} else {
+		ctx, cancel := context.WithTimeout(r.Context(), h.patience(w, request))
+		defer cancel()
 		response = h.Dispatcher.Handle(ctx, request)
 	}
-	encode(w, r, response)
+	encode(w, request, answer, response)
 }
 
-// refuse answers a request that could not be decoded.
+// patience is how long r may take. One that is to be carried out later, or that may wait for its result, says so by its times; then
+// the connection is given that time as well.
+func (h *Handler) patience(w http.ResponseWriter, r primitive.Request) time.Duration {
+	var wanted time.Time
+	if r.OperationExecution.After(r.RequestExpiration) {
+		wanted = r.OperationExecution.Add(h.Timeout)
+	} else {
+		wanted = r.RequestExpiration
+	}
+	if wanted.IsZero() || h.LongTimeout <= h.Timeout {
+		return h.Timeout
+	}
+	now := time.Now()
+	patience := min(max(wanted.Sub(now), h.Timeout), h.LongTimeout)
+	if patience > h.Timeout {
+		c := http.NewResponseController(w)
+		end := now.Add(patience + h.Timeout) // and then the answer is written
+		_ = c.SetReadDeadline(end)           // a connection that has no deadlines does not cut off the answer either
+		_ = c.SetWriteDeadline(end)
+	}
+	return patience
+}
+
+// refuse answers a request that was not carried out.
 func refuse(r primitive.Request, err error) primitive.Response {
 	e := primitive.AsError(err)
-	return primitive.Response{Status: e.Status, RequestID: r.RequestID, ReleaseVersion: r.ReleaseVersion, Content: debug(e.Detail)}
-}
-
-// encode writes a response primitive, TS-0009 clause 6.3 and 6.4.
-func encode(w http.ResponseWriter, r *http.Request, p primitive.Response) {
-	header := w.Header()
-	set := func(name, value string) {
-		if value != "" {
-			header[name] = []string{value} // names as the standard writes them
-		}
-	}
-	set("X-M2M-RSC", strconv.Itoa(int(p.Status)))
-	set("X-M2M-RI", p.RequestID)
-	set("X-M2M-RVI", p.ReleaseVersion)
-	set("X-M2M-VSI", p.VendorInformation)
-	if r.Header.Get("X-M2M-OT") != "" {
-		set("X-M2M-OT", primitive.FormatTimestamp(time.Now()))
-	}
-	if p.Location != "" {
-		set("Content-Location", "/"+p.Location)
-	}
-	if p.Partial {
-		set("X-M2M-CTS", "1")
-		set("X-M2M-CTO", strconv.Itoa(p.Offset))
-	}
-	if p.RetryAfter > 0 {
-		set("Retry-After", strconv.Itoa(int(math.Ceil(p.RetryAfter.Seconds()))))
-	}
-	if len(p.Content) > 0 {
-		set("Content-Type", "application/json")
-	}
-	set("Content-Length", strconv.Itoa(len(p.Content)))
-	w.WriteHeader(httpStatus(p))
-	if len(p.Content) > 0 {
-		w.Write(p.Content) // the originator having gone away is no concern of ours
+	return primitive.Response{
+		Status: e.Status, RequestID: r.RequestID, ReleaseVersion: r.ReleaseVersion, VendorInformation: r.VendorInformation,
+		Content: debug(e.Detail), RetryAfter: e.RetryAfter,
 	}
 }

@@ -20,22 +20,6 @@ func TestTarget(t *testing.T) {
 	}
 }
 
-func TestAcceptable(t *testing.T) {
-	t.Parallel()
-	for accept, want := range map[string]bool{
-		"": true, "*/*": true, "application/*": true, "application/json": true, "application/xml": false, "application/xml, application/json": true,
-		"application/json;q=0": false, "application/vnd.onem2m-res+json": true, "text/html;level=1": false,
-	} {
-		var lines []string
-		if accept != "" {
-			lines = []string{accept}
-		}
-		if got := acceptable(lines); got != want {
-			t.Errorf("%q: got %t, want %t", accept, got, want)
-		}
-	}
-}
-
 // FuzzQuery feeds query strings to the parser: it must neither fail other than by a bad request nor let anything through that the
 // store does not expect.
 func FuzzQuery(f *testing.F) {
