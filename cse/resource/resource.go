@@ -76,7 +76,7 @@ func (r Resource) AppendJSON(b []byte) []byte {
 	if d := define(r.Type, r.Specialisation); d != nil && d.kept != nil {
 		b = d.kept(r, b)
 	}
-	if inner := r.Attributes; len(inner) > 2 {
+	if inner := shown(r.Attributes); len(inner) > 2 {
 		b = append(b, ',')
 		b = append(b, inner[1:]...)
 		return b
