@@ -188,7 +188,7 @@ type step struct {
 // clauses build on each other from top to bottom. Clause numbers are of TS-0001 v3, TS-0004 v3 and TS-0009 v3.
 var clauses = []step{
 	// CSEBase.
-	{"TS-0001 9.6.3", "GET", "/cse-in", "CAdmin", 0, "", nil, 2000, 200, []string{"m2m:cb/ty", "5", "m2m:cb/ri", `"id-in"`, "m2m:cb/rn", `"cse-in"`, "m2m:cb/csi", `"/id-in"`, "m2m:cb/srt", "[1,2,3,4,5]", "m2m:cb/et", "absent"}},
+	{"TS-0001 9.6.3", "GET", "/cse-in", "CAdmin", 0, "", nil, 2000, 200, []string{"m2m:cb/ty", "5", "m2m:cb/ri", `"id-in"`, "m2m:cb/rn", `"cse-in"`, "m2m:cb/csi", `"/id-in"`, "m2m:cb/et", "absent"}},
 	{"TS-0001 9.6.3: no request updates it", "PUT", "/cse-in", "CAdmin", 0, `{"m2m:cb":{"lbl":["x"]}}`, nil, 4005, 405, nil},
 	{"TS-0001 9.6.3: no request deletes it", "DELETE", "/cse-in", "CAdmin", 0, "", nil, 4005, 405, nil},
 	{"TS-0001 9.6.3: no request creates one", "POST", "/cse-in", "CAdmin", 5, `{"m2m:cb":{}}`, nil, 4005, 405, nil},
@@ -253,7 +253,7 @@ var clauses = []step{
 
 	// What a create must carry.
 	{"TS-0004 7.4: unknown type", "POST", "/cse-in", "CAdmin", 999, `{"m2m:xyz":{}}`, nil, 4000, 400, nil},
-	{"TS-0004 7.4: type that is not implemented", "POST", "/cse-in", "CAdmin", 9, `{"m2m:grp":{"mid":[]}}`, nil, 5001, 501, nil},
+	{"TS-0004 7.4: type that is not implemented", "POST", "/cse-in", "CAdmin", 38, `{"m2m:ontr":{}}`, nil, 5001, 501, nil},
 	{"TS-0004 7.4: type is no number", "POST", "/cse-in", "CAdmin", 0, `{}`, []string{"Content-Type: application/json;ty=x"}, 4000, 400, nil},
 	{"TS-0004 7.4: no content", "POST", "/cse-in", "CAdmin", 3, "", nil, 4000, 400, nil},
 	{"TS-0004 7.4: other object", "POST", "/cse-in", "CAdmin", 3, `{"m2m:ae":{}}`, nil, 4000, 400, nil},
@@ -358,7 +358,7 @@ var clauses = []step{
 	{"TS-0004 7.4.2: pvs is mandatory", "POST", "/cse-in", "Cme", 1, `{"m2m:acp":{"pv":{"acr":[]}}}`, nil, 4000, 400, nil},
 	{"TS-0004 7.4.2: empty pvs", "POST", "/cse-in", "Cme", 1, `{"m2m:acp":{"pv":{"acr":[]},"pvs":{}}}`, nil, 4000, 400, nil},
 	{"TS-0004 7.4.2: acop", "POST", "/cse-in", "Cme", 1, `{"m2m:acp":{"pv":{"acr":[{"acor":["all"],"acop":64}]},"pvs":{"acr":[{"acor":["all"],"acop":63}]}}}`, nil, 4000, 400, nil},
-	{"TS-0004 7.4.2: a restriction we cannot enforce", "POST", "/cse-in", "Cme", 1, `{"m2m:acp":{"pv":{"acr":[{"acor":["all"],"acop":2,"acco":[{"actw":["* * 9 * * * *"]}]}]},"pvs":{"acr":[{"acor":["all"],"acop":63}]}}}`, nil, 4000, 400, nil},
+	{"TS-0004 7.4.2: a restriction we cannot enforce", "POST", "/cse-in", "Cme", 1, `{"m2m:acp":{"pv":{"acr":[{"acor":["all"],"acop":2,"acco":[{"acec":{"optr":1}}]}]},"pvs":{"acr":[{"acor":["all"],"acop":63}]}}}`, nil, 4000, 400, nil},
 	{"TS-0001 9.6.2: pvs governs it", "GET", "/cse-in/p", "Cme", 0, "", nil, 2000, 200, nil},
 	{"TS-0001 9.6.2: pv does not", "GET", "/cse-in/p", "Cfriend", 0, "", nil, 4103, 403, nil},
 	{"TS-0001 9.6.1.3: policies must exist", "POST", "/cse-in/ae", "Cme", 3, `{"m2m:cnt":{"acpi":["cse-in/nothing"]}}`, nil, 4000, 400, nil},
