@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 
+	"github.com/viot-project/viot/cse/access"
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
 	"github.com/viot-project/viot/cse/store"
@@ -26,8 +27,12 @@ type behaviour struct {
 	change func(q *request, n store.Node, attributes resource.Attributes, c *store.Change) error
 	// changed says what the change of before to r brings with it.
 	changed func(q *request, before store.Node, r resource.Resource) (store.Effects, error)
-	// permit decides about access in place of the rules that hold for all types.
-	permit func(ctx context.Context, q *request, n store.Node, op resource.Permission) error
+	// permit decides about access to n in place of the rules that hold for all types.
+	permit func(q *request, who access.Request, n store.Node) error
+	// taken is the answer to a create whose identifier is taken; nil is OriginatorHasAlreadyRegistered.
+	taken *primitive.Error
+	// notify carries out a notification to n, which the originator may send; nil refuses it.
+	notify func(ctx context.Context, q *request, n store.Node) (primitive.Response, error)
 	// show changes how n is about to be presented to the originator of a retrieve.
 	show func(ctx context.Context, q *request, n *store.Node) error
 	// gone says what the removal of r, which goes itself or with one above it, brings with it. It is called for types that
@@ -40,9 +45,12 @@ var behaviours map[resource.Type]behaviour
 
 func init() {
 	behaviours = map[resource.Type]behaviour{
-		resource.TypeAE:              applicationEntity,
-		resource.TypeContainer:       container,
-		resource.TypeContentInstance: contentInstance,
+		resource.TypeAE:                 applicationEntity,
+		resource.TypeContainer:          container,
+		resource.TypeContentInstance:    contentInstance,
+		resource.TypeFlexContainer:      flexContainer,
+		resource.TypeTimeSeries:         timeSeries,
+		resource.TypeTimeSeriesInstance: timeSeriesInstance,
 	}
 }
 

@@ -33,6 +33,8 @@ func (q *request) create(ctx context.Context) (primitive.Response, error) {
 		return primitive.Response{}, primitive.Errorf(primitive.BadRequest, "a create needs a resource type (ty)")
 	case t == resource.TypeCSEBase || q.to.Edge != "":
 		return primitive.Response{}, primitive.Errorf(primitive.OperationNotAllowed, "%s cannot be created here", t)
+	case t.Supported() && !t.Creatable():
+		return primitive.Response{}, primitive.Errorf(primitive.OperationNotAllowed, "only the CSE creates %s", t)
 	case !t.Supported() && t > 0 && t <= highestType:
 		return primitive.Response{}, primitive.Errorf(primitive.NotImplemented, "resource type %d is not implemented", t)
 	case !t.Supported():
@@ -74,8 +76,14 @@ func (q *request) create(ctx context.Context) (primitive.Response, error) {
 		},
 		After: q.born, Displaced: q.d.removed,
 	})
-	if errors.Is(err, store.ErrNotFound) {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
 		err = q.whyNoParent(ctx, t)
+	case errors.Is(err, store.ErrIDTaken) && t == resource.TypeTimeSeriesInstance:
+		err = errSameMoment
+	}
+	if taken := behaviours[t].taken; taken != nil && errors.Is(err, store.ErrIDTaken) {
+		err = taken
 	}
 	if err != nil {
 		return primitive.Response{}, err

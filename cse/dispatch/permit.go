@@ -17,6 +17,14 @@ func (q *request) who(op resource.Permission, child resource.Type) access.Reques
 
 // permit fails with OriginatorHasNoPrivilege if who may not do what it is about to do on n.
 func (q *request) permit(who access.Request, n store.Node) error {
+	if permit := behaviours[n.Resource.Type].permit; permit != nil {
+		return permit(q, who, n)
+	}
+	return q.permitByRules(who, n)
+}
+
+// permitByRules is permit by the rules that hold for all types.
+func (q *request) permitByRules(who access.Request, n store.Node) error {
 	if access.Allowed(who, subject(n)) {
 		return nil
 	}

@@ -101,6 +101,9 @@ func (q *request) change(n store.Node, given resource.Attributes, longest time.T
 	if err != nil {
 		return store.Change{}, err
 	}
+	if err := resource.CheckChange(r.Type, r.Specialisation, attributes, given); err != nil {
+		return store.Change{}, err
+	}
 	for name, v := range given {
 		switch {
 		case name == "et":
@@ -113,15 +116,15 @@ func (q *request) change(n store.Node, given resource.Attributes, longest time.T
 			attributes[name] = v
 		}
 	}
-	if err := resource.CheckState(r.Type, r.Specialisation, attributes); err != nil {
-		return store.Change{}, err
-	}
 	r.ModifiedAt = q.now
 	c := store.Change{Resource: r}
 	if change := behaviours[r.Type].change; change != nil {
 		if err := change(q, n, attributes, &c); err != nil {
 			return c, err
 		}
+	}
+	if err := resource.CheckState(r.Type, r.Specialisation, attributes); err != nil {
+		return c, err
 	}
 	c.Resource.Attributes = attributes.Encode()
 	return c, nil

@@ -61,13 +61,16 @@ var flexInstanceBase = definition{
 	prefix:     "fcin",
 	internal:   true,
 	attributes: flexInstanceAttributes,
-	kept:       func(r Resource, b []byte) []byte { return appendInt(b, "cs", r.Size) },
+	kept: func(r Resource, b []byte) []byte {
+		b = appendInt(b, "st", r.StateTag)
+		return appendInt(b, "cs", r.Size)
+	},
 }
 
 var flexInstanceAttributes = []Attribute{
 	{"cs", "contentSize", NotPresent, NotPresent, NA, keptInteger},
 	{"org", "originator", NotPresent, NotPresent, NA, keptText},
-	labels, location,
+	labels, stateTag, location,
 }
 
 // CustomAttribute reports whether the attribute with the short name name of a flexContainer is one of its specialisation, as

@@ -45,8 +45,8 @@ type Node struct {
 
 // Effects are what a change brings with it beyond the resource itself. They are stored in its transaction or not at all.
 type Effects struct {
-	// Instances are children that the change itself makes in the changed resource, such as flexContainerInstances. Only Update
-	// takes them. They count, age and push out others like instances that are created by request.
+	// Instances are children that the change itself makes in the created or changed resource, such as flexContainerInstances.
+	// Create and Update take them. They count, age and push out others like instances that are created by request.
 	Instances []resource.Resource
 	// Tasks are to be done after the commit.
 	Tasks []Task

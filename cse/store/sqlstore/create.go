@@ -16,9 +16,11 @@ type creation struct {
 	store.Creation
 	parent *family
 	result resource.Resource
-	tasks  []store.Task
-	err    error
-	repeat bool // the result was created before
+	// instances are what the result has from the beginning.
+	instances []resource.Resource
+	tasks     []store.Task
+	err       error
+	repeat    bool // the result was created before
 }
 
 // family is a parent in a transaction that creates children in it, with its counters as they will be.
@@ -54,7 +56,7 @@ func (s *Store) create(ctx context.Context, group []*creation) error {
 func (s *Store) createOnce(ctx context.Context, group []*creation) error {
 	return s.write(ctx, func(t *tx) error {
 		for _, c := range group {
-			c.parent, c.result, c.tasks, c.err, c.repeat = nil, resource.Resource{}, nil, nil, false
+			c.parent, c.result, c.instances, c.tasks, c.err, c.repeat = nil, resource.Resource{}, nil, nil, nil, false
 		}
 		families, err := t.lockParents(ctx, group)
 		if err != nil {
@@ -74,7 +76,7 @@ func (s *Store) createOnce(ctx context.Context, group []*creation) error {
 			if c.err != nil || c.repeat {
 				continue
 			}
-			children = append(children, c.result)
+			children = append(append(children, c.result), c.instances...)
 			if len(c.Receipt) > 0 {
 				result, err := json.Marshal(c.result)
 				if err != nil {
@@ -243,6 +245,7 @@ func (c *creation) join() error {
 			return err
 		}
 		c.tasks = append(c.tasks, effects.Tasks...)
+		c.instances = number(effects.Instances, r, r.StateTag-1)
 	}
 	c.parent.counted = c.parent.counted || r.Type.Instance()
 	return nil
@@ -253,9 +256,10 @@ var errSameGroup = errors.New("repeated in the same group")
 
 // checkFree reports whether name and identifier of r, the child that c is to have, are free. It frees them if an instance has them that has expired in the same
 // parent; if another resource has that did, the error is an expiredError.
-// Instances with a generated name need no look: it contains their identifier, which is as good as unique.
+// Instances with a generated name need no look: it contains their identifier, which is as good as unique. Only that of a
+// timeSeriesInstance is made of what it holds.
 func (t *tx) checkFree(ctx context.Context, c *creation, r resource.Resource) error {
-	if r.Type.Instance() && r.Name() == r.ID {
+	if r.Type.Instance() && r.Name() == r.ID && r.Type != resource.TypeTimeSeriesInstance {
 		return nil
 	}
 	rows, err := t.query(ctx, `SELECT `+resourceColumns+` FROM resource r LEFT JOIN tally t ON t.ri = r.ri

@@ -180,6 +180,31 @@ func testEffectInstances(t *testing.T, open func(t *testing.T, n int) []store.St
 	wantNames(t, s, store.Query{Root: "cse-in/f"}, "v7")
 }
 
+// testCreationInstances has a creation make the first instance of what it creates.
+func testCreationInstances(t *testing.T, open func(t *testing.T, n int) []store.Store) {
+	s := prepared(t, open, 1)[0]
+	r, err := s.Create(t.Context(), store.Creation{
+		Parent: path("cse-in"), Now: now, Receipt: []byte("once"), ReceiptUntil: now.Add(time.Hour),
+		Build: child(resource.TypeFlexContainer, "f", `{}`, limited(3, -1)),
+		After: func(_ store.Node, r resource.Resource) (store.Effects, error) {
+			i, err := child(resource.TypeFlexContainerInstance, "v0", `{"curT0":1}`, sized(5))(store.Node{Resource: r})
+			return store.Effects{Instances: []resource.Resource{i}}, err
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := counters(r); got != "st 0 cni 1 cbs 5" {
+		t.Errorf("created: got %s", got)
+	}
+	if got := counters(get(t, s, path("cse-in/f")).Resource); got != "st 0 cni 1 cbs 5" {
+		t.Errorf("stored: got %s", got)
+	}
+	if got := get(t, s, edge("cse-in/f", "la")).Resource; got.StateTag != 0 || got.Name() != "v0" || got.Size != 5 {
+		t.Errorf("latest: got %+v", got)
+	}
+}
+
 // testEffectsAtomic has functions fail: neither what they were about nor its effects are stored.
 func testEffectsAtomic(t *testing.T, open func(t *testing.T, n int) []store.Store) {
 	s := prepared(t, open, 1)[0]

@@ -55,6 +55,7 @@ func Run(t *testing.T, open func(t *testing.T, n int) []store.Store) {
 		"fields":                     testFields,
 		"instance types":             testInstanceTypes,
 		"instances by update":        testEffectInstances,
+		"instances by creation":      testCreationInstances,
 		"effects are all or nothing": testEffectsAtomic,
 		"effects under concurrency":  testEffectsConcurrently,
 		"removals":                   testRemovals,
