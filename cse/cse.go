@@ -21,7 +21,9 @@ import (
 	"github.com/viot-project/viot/cse/dispatch"
 	"github.com/viot-project/viot/cse/httpbinding"
 	"github.com/viot-project/viot/cse/primitive"
+	"github.com/viot-project/viot/cse/reach"
 	"github.com/viot-project/viot/cse/store"
+	"github.com/viot-project/viot/cse/worker"
 )
 
 // Server is one instance of the CSE. Make one with New.
@@ -29,7 +31,10 @@ type Server struct {
 	config     Config
 	store      store.Store
 	dispatcher *dispatch.Dispatcher
+	worker     *worker.Worker
+	client     *httpbinding.Client
 	handler    http.Handler
+	end        context.CancelFunc // answers long polls, because this instance ends
 	log        hclog.Logger
 	prepared   atomic.Bool  // the store has schema and CSEBase
 	draining   atomic.Bool  // the end has been asked for
@@ -47,6 +52,16 @@ func New(c Config, s store.Store, log hclog.Logger) *Server {
 			Admin:    c.Admin, Releases: c.Releases, MaxResults: c.MaxResults, Log: log,
 		},
 	}
+	v.client = httpbinding.NewClient(httpbinding.ClientOptions{Timeout: c.RequestTimeout, MaxBody: c.MaxBody})
+	router := &reach.Router{
+		Store: s, Identity: v.dispatcher.Identity, Client: v.client, Local: v.dispatcher, Timeout: c.RequestTimeout, Log: log.Named("reach"),
+	}
+	v.dispatcher.Entities, v.dispatcher.Channels = router, router
+	v.dispatcher.Ending, v.end = context.WithCancel(context.Background())
+	v.worker = &worker.Worker{Store: s, Log: log.Named("worker"), Handlers: map[string]worker.Handler{
+		dispatch.KindTimeSeries: v.dispatcher.WatchTimeSeries,
+		dispatch.TaskRequest:    v.dispatcher.CarryOut, dispatch.TaskResult: v.dispatcher.SendResult,
+	}}
 	m := newMetrics()
 	mca := m.count(&httpbinding.Handler{Dispatcher: v.dispatcher, MaxBody: c.MaxBody, Timeout: c.RequestTimeout})
 	own := map[string]http.Handler{
@@ -94,10 +109,14 @@ func (v *Server) Serve(ctx context.Context, l net.Listener) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var parts sync.WaitGroup
 	parts.Go(func() {
-		if v.prepare(background) {
-			v.dispatcher.Sweep(background)
+		if !v.prepare(background) {
+			return
 		}
+		parts.Go(func() { v.worker.Run(background) })
+		v.dispatcher.Sweep(background)
 	})
+	parts.Go(func() { v.store.Listen(background) }) // its error is that of background
+	defer v.client.CloseIdle()
 	failed := make(chan error, 1)
 	parts.Go(func() { failed <- server.Serve(l) })
 	defer parts.Wait()
@@ -108,6 +127,7 @@ func (v *Server) Serve(ctx context.Context, l net.Listener) error {
 	case <-ctx.Done():
 	}
 	v.draining.Store(true)
+	v.end()
 	v.log.Info("draining", "cause", context.Cause(ctx).Error(), "timeout", v.config.DrainTimeout)
 	limit, cancel := context.WithTimeout(background, v.config.DrainTimeout)
 	defer cancel()

@@ -18,6 +18,7 @@ var applicationEntity = behaviour{
 		r.Creator, r.Host = r.ID, r.ID
 		return nil
 	},
+	notify: passOn,
 }
 
 // applicationID is the AE-ID of the AE that registers: assigned if the originator has none yet, else the originator's

@@ -48,6 +48,9 @@ func init() {
 		resource.TypeAE:                 applicationEntity,
 		resource.TypeContainer:          container,
 		resource.TypeContentInstance:    contentInstance,
+		resource.TypePollingChannel:     pollingChannel,
+		resource.TypeRemoteCSE:          remoteCSE,
+		resource.TypeRequest:            requestResource,
 		resource.TypeFlexContainer:      flexContainer,
 		resource.TypeTimeSeries:         timeSeries,
 		resource.TypeTimeSeriesInstance: timeSeriesInstance,
@@ -58,7 +61,9 @@ func init() {
 var points map[primitive.Point]func(ctx context.Context, q *request) (primitive.Response, error)
 
 func init() {
-	points = map[primitive.Point]func(ctx context.Context, q *request) (primitive.Response, error){}
+	points = map[primitive.Point]func(ctx context.Context, q *request) (primitive.Response, error){
+		primitive.PollingChannelURI: pollingChannelURI,
+	}
 }
 
 // birth is the creation of one resource while it is carried out.

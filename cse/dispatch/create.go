@@ -76,11 +76,8 @@ func (q *request) create(ctx context.Context) (primitive.Response, error) {
 		},
 		After: q.born, Displaced: q.d.removed,
 	})
-	switch {
-	case errors.Is(err, store.ErrNotFound):
+	if errors.Is(err, store.ErrNotFound) {
 		err = q.whyNoParent(ctx, t)
-	case errors.Is(err, store.ErrIDTaken) && t == resource.TypeTimeSeriesInstance:
-		err = errSameMoment
 	}
 	if taken := behaviours[t].taken; taken != nil && errors.Is(err, store.ErrIDTaken) {
 		err = taken

@@ -24,7 +24,10 @@ type Dispatcher struct {
 	Releases   []string // accepted release version indicators, such as 2a
 	MaxResults int      // most resources in one result, and what a request without limit gets
 	Entities   Entities // how to reach AEs and other CSEs; nil reaches none
-	Log        hclog.Logger
+	Channels   Channels // the boxes behind polling channels; nil if there are none
+	// Ending ends when this instance is to end: long polls are answered then. nil is never.
+	Ending context.Context
+	Log    hclog.Logger
 }
 
 // Entities sends requests to AEs and to CSEs other than this one.
@@ -87,6 +90,12 @@ func (d *Dispatcher) handle(ctx context.Context, r primitive.Request) (primitive
 		defer cancel()
 	}
 	q := &request{Request: r, d: d, now: now, originator: d.Identity.LocalID(r.From)}
+	if !blocking(r) {
+		return q.accept(ctx)
+	}
+	if err := q.untilExecution(ctx); err != nil {
+		return primitive.Response{}, err
+	}
 	if !d.Identity.Local(r.To) {
 		return q.forward(ctx)
 	}
@@ -125,10 +134,9 @@ func (d *Dispatcher) check(r primitive.Request, now time.Time) error {
 		return primitive.Errorf(primitive.ReleaseVersionNotSupported, "release version %q is not supported, only %v", r.ReleaseVersion, d.Releases)
 	case r.From == "" && !registers:
 		return primitive.Errorf(primitive.BadRequest, "the request has no originator (X-M2M-Origin)")
-	case r.ResponseType != 0 && r.ResponseType != primitive.Blocking:
-		return primitive.Errorf(primitive.NonBlockingNotSupported, "response type %d is not supported, only blocking (3)", r.ResponseType)
-	case !r.RequestExpiration.IsZero() && !r.RequestExpiration.After(now):
-		return primitive.Errorf(primitive.RequestTimeout, "the request had expired when it arrived")
+	}
+	if err := checkTimes(r, now); err != nil {
+		return err
 	}
 	allowed := results[r.Operation]
 	if r.Filter.Usage == primitive.Discovery && r.Operation == primitive.Retrieve {

@@ -1,6 +1,7 @@
 package resource
 
 // requestResource is request, TS-0001 clause 9.6.12. The CSE makes one for each non-blocking request; no request creates one.
+// Its stateTag went with Release 2A.
 var requestResource = definition{
 	element:   "m2m:req",
 	long:      "request",
@@ -20,7 +21,5 @@ var requestResource = definition{
 		{"pc", "primitiveContent", NotPresent, NotPresent, NA, check{kind: Object, valid: anything.valid}},
 		{"rs", "requestStatus", NotPresent, NotPresent, NA, keptInteger},
 		{"ors", "operationResult", NotPresent, NotPresent, NA, check{Object, anything.valid, responsePrimitive}},
-		stateTag,
 	},
-	kept: func(r Resource, b []byte) []byte { return appendInt(b, "st", r.StateTag) },
 }

@@ -1,0 +1,265 @@
+package dispatch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/viot-project/viot/cse/primitive"
+	"github.com/viot-project/viot/cse/resource"
+	"github.com/viot-project/viot/cse/store"
+	"github.com/viot-project/viot/cse/worker"
+)
+
+// The kinds of tasks that non-blocking requests leave.
+const (
+	TaskRequest = "request"        // carry out a request, see CarryOut
+	TaskResult  = "request-result" // notify the result of one, see SendResult
+)
+
+// accepted is the body of a TaskRequest.
+type accepted struct {
+	Resource string            `json:"resource"` // identifier of the <request>; empty if nobody wants the result
+	Request  primitive.Request `json:"request"`
+	Accepted time.Time         `json:"accepted"`
+}
+
+// result is the body of a TaskResult.
+type result struct {
+	Target  string          `json:"target"`
+	Request string          `json:"request"` // identifier of the notification
+	Content json.RawMessage `json:"content"`
+	Until   time.Time       `json:"until"` // of no use after it
+}
+
+// checkTimes checks the instants of r among each other, TS-0004 clause 7.3.1.1.
+func checkTimes(r primitive.Request, now time.Time) error {
+	passed := func(t time.Time) bool { return !t.IsZero() && !t.After(now) }
+	before := func(a, b time.Time) bool { return !a.IsZero() && !b.IsZero() && a.Before(b) }
+	switch {
+	case passed(r.RequestExpiration):
+		return primitive.Errorf(primitive.RequestTimeout, "the request had expired when it arrived")
+	case passed(r.ResultExpiration):
+		return primitive.Errorf(primitive.RequestTimeout, "the result would have expired when the request arrived")
+	case before(r.ResultExpiration, r.RequestExpiration):
+		return primitive.Errorf(primitive.BadRequest, "the result expires (rset) before the request (rqet)")
+	case before(r.RequestExpiration, r.OperationExecution), before(r.ResultExpiration, r.OperationExecution):
+		return primitive.Errorf(primitive.BadRequest, "the request or its result expires (rqet, rset) before it is to be carried out (oet)")
+	}
+	return nil
+}
+
+// blocking reports whether the originator of r waits for its result. Flexible blocking is: the result is as near as the acceptance.
+func blocking(r primitive.Request) bool {
+	return r.ResponseType == 0 || r.ResponseType == primitive.Blocking || r.ResponseType == primitive.FlexBlocking
+}
+
+// untilExecution waits until q is to be carried out. One whose originator would not be there any more then is not begun.
+func (q *request) untilExecution(ctx context.Context) error {
+	at := q.OperationExecution
+	if !at.After(q.now) {
+		return nil
+	}
+	if end, ok := ctx.Deadline(); ok && end.Before(at) {
+		return primitive.Errorf(primitive.RequestTimeout, "the request is to be carried out later than its answer could be waited for; make it non-blocking")
+	}
+	timer := time.NewTimer(time.Until(at))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		q.now = time.Now()
+		return nil
+	}
+}
+
+// accept keeps a non-blocking request to be carried out by whichever instance takes it, TS-0004 clause 7.2.2.2. The answer is the
+// address of the <request> that will have the result. The same request that comes again is the same <request>.
+func (q *request) accept(ctx context.Context) (primitive.Response, error) {
+	if q.ResponseType == primitive.NoResponse {
+		task, err := q.task("")
+		if err != nil {
+			return primitive.Response{}, err
+		}
+		return primitive.Response{Status: primitive.Accepted}, q.d.Store.Add(ctx, task)
+	}
+	created, err := q.d.Store.Create(ctx, store.Creation{
+		Parent: primitive.Address{ID: q.d.Identity.BaseID()}, Now: q.now, Receipt: q.acceptance(), ReceiptUntil: q.now.Add(receiptLifetime),
+		Build: func(store.Node) (resource.Resource, error) { return q.d.newRequestResource(q.Request, q.originator, q.now), nil },
+		After: func(_ store.Node, r resource.Resource) (store.Effects, error) {
+			task, err := q.task(r.ID)
+			return store.Effects{Tasks: []store.Task{task}}, err
+		},
+	})
+	if err != nil {
+		return primitive.Response{}, err
+	}
+	response := primitive.Response{Status: primitive.AcceptedNonBlockingSynch, Content: wrap("m2m:uri", created.ID)}
+	if q.ResponseType == primitive.NonBlockingAsynch {
+		response.Status = primitive.AcceptedNonBlockingAsynch
+	}
+	if slices.Contains([]string{"", "1", "2"}, q.ReleaseVersion) {
+		response.Status = primitive.Accepted // 1001 and 1002 came with Release 2A
+	}
+	return response, nil
+}
+
+// acceptance recognises the same non-blocking request when it comes again. It differs from the receipt of the request itself, which is
+// carried out in its turn.
+func (q *request) acceptance() []byte {
+	again := *q
+	again.RequestID = fmt.Sprintf("%d %d %s", q.ResponseType, q.Operation, q.RequestID)
+	again.To = ""
+	return append(again.receipt(), []byte(q.To)[:min(len(q.To), 64)]...)
+}
+
+// task is q to be carried out, with the result written to the <request> with the identifier id.
+func (q *request) task(id string) (store.Task, error) {
+	lane := id
+	if lane == "" {
+		lane = newID(q.now)
+	}
+	body, err := json.Marshal(accepted{Resource: id, Request: q.Request, Accepted: q.now})
+	return store.Task{Lane: "request/" + lane, Kind: TaskRequest, Due: q.OperationExecution, Body: body}, err
+}
+
+// CarryOut does tasks of the kind TaskRequest. A task that is done again answers what it answered before: a request that has its result
+// is not carried out again, and a create is recognised by its receipt.
+func (d *Dispatcher) CarryOut(ctx context.Context, turn store.Turn) store.Outcome {
+	for done, t := range turn.Tasks {
+		if err := d.carryOut(ctx, t); err != nil {
+			return d.failed(turn, done, "carry out a non-blocking request", err)
+		}
+	}
+	return store.Outcome{Done: len(turn.Tasks)}
+}
+
+// mostBackoff is the longest pause between two tries of what non-blocking requests leave.
+const mostBackoff = 30 * time.Second
+
+func (d *Dispatcher) failed(turn store.Turn, done int, what string, err error) store.Outcome {
+	attempts := turn.Attempts
+	if done > 0 {
+		attempts = 0
+	}
+	d.Log.Debug("task failed, next try follows", "task", what, "lane", turn.Lane, "attempts", attempts, "error", err)
+	return store.Outcome{Done: done, Again: worker.Backoff(time.Now(), attempts, mostBackoff), Failed: true}
+}
+
+// carryOut carries out the request of one task. Its error is that of the store, which a later try may not have.
+func (d *Dispatcher) carryOut(ctx context.Context, t store.Task) error {
+	var a accepted
+	if err := json.Unmarshal(t.Body, &a); err != nil {
+		d.Log.Error("a task cannot be read, it is dropped", "lane", t.Lane, "error", err)
+		return nil
+	}
+	if a.Resource != "" {
+		n, err := d.Store.Get(ctx, primitive.Address{ID: a.Resource}, time.Now())
+		if errors.Is(err, store.ErrNotFound) {
+			return nil // nobody wants the result any more
+		}
+		if err != nil {
+			return err
+		}
+		if attributes, err := n.Resource.Decode(); err != nil || statusOf(attributes) != requestPending {
+			return err
+		}
+	}
+	r := a.Request
+	r.ResponseType, r.OperationExecution, r.NotificationTargets = primitive.Blocking, time.Time{}, nil
+	p := d.Handle(ctx, r)
+	if p.RetryAfter > 0 {
+		return errors.New("the store is away")
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if a.Resource == "" {
+		return nil
+	}
+	p.From = d.Identity.CSEID
+	p.OriginatingTimestamp = primitive.FormatTimestamp(time.Now())
+	return d.keepResult(ctx, a, p)
+}
+
+// keepResult writes p into the <request> of a and, in the same transaction, has it notified.
+func (d *Dispatcher) keepResult(ctx context.Context, a accepted, p primitive.Response) error {
+	now := time.Now()
+	_, err := d.Store.Update(ctx, primitive.Address{ID: a.Resource}, now, func(n store.Node) (store.Change, error) {
+		attributes, err := n.Resource.Decode()
+		if err != nil {
+			return store.Change{}, err
+		}
+		finish(attributes, p, a.Request.From)
+		c := store.Change{Resource: n.Resource}
+		c.Resource.Attributes = attributes.Encode()
+		c.Resource.ModifiedAt = now
+		c.After = func(r resource.Resource) (store.Effects, error) { return announceResult(a, p, r) }
+		return c, nil
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// announceResult is what notifies the result p of a, whose <request> is r.
+func announceResult(a accepted, p primitive.Response, r resource.Resource) (store.Effects, error) {
+	var e store.Effects
+	if a.Request.ResponseType != primitive.NonBlockingAsynch {
+		return e, nil
+	}
+	targets := a.Request.NotificationTargets
+	if targets == nil {
+		targets = []string{a.Request.From}
+	}
+	content := primitive.Wrap("m2m:rsp", p.Object(a.Request.From))
+	for i, target := range targets {
+		lane := fmt.Sprintf("result/%s/%d", r.ID, i)
+		body, err := json.Marshal(result{Target: target, Request: lane, Content: content, Until: r.ExpiresAt})
+		if err != nil {
+			return e, err
+		}
+		e.Tasks = append(e.Tasks, store.Task{Lane: lane, Kind: TaskResult, Body: body})
+	}
+	return e, nil
+}
+
+// SendResult does tasks of the kind TaskResult: it notifies the result of a non-blocking request until it is taken or of no use any more.
+func (d *Dispatcher) SendResult(ctx context.Context, turn store.Turn) store.Outcome {
+	for done, t := range turn.Tasks {
+		var n result
+		if err := json.Unmarshal(t.Body, &n); err != nil {
+			d.Log.Error("a task cannot be read, it is dropped", "lane", t.Lane, "error", err)
+			continue
+		}
+		now := time.Now()
+		if !n.Until.IsZero() && !n.Until.After(now) {
+			d.Log.Debug("result of a non-blocking request expired before it was taken", "target", n.Target)
+			continue
+		}
+		p, err := d.send(ctx, n.Target, primitive.Request{
+			Operation: primitive.Notify, To: n.Target, From: d.Identity.CSEID, RequestID: n.Request, ReleaseVersion: d.release(),
+			ResultContent: primitive.DefaultResult, Content: n.Content,
+		})
+		if err == nil && !p.Status.OK() {
+			d.Log.Debug("result of a non-blocking request was refused", "target", n.Target, "status", p.Status)
+		}
+		if err != nil {
+			return d.failed(turn, done, "notify the result of a non-blocking request", err)
+		}
+	}
+	return store.Outcome{Done: len(turn.Tasks)}
+}
+
+// release is the release version that this CSE's own requests have.
+func (d *Dispatcher) release() string {
+	if len(d.Releases) > 0 {
+		return d.Releases[0]
+	}
+	return ""
+}
