@@ -125,5 +125,6 @@ func announcedChildren(children []Type, announced map[Type]*definition) []Type {
 			list = append(list, c)
 		}
 	}
-	return list
+	slices.Sort(list)
+	return slices.Compact(list)
 }
