@@ -13,10 +13,10 @@ func served(method string) bool { return slices.Contains(strings.Split(allowedMe
 
 // What a page of another origin may send and see. A wildcard would not cover Authorization.
 const (
-	corsRequestHeaders = "Accept, Authorization, Content-Type, X-M2M-Origin, X-M2M-RI, X-M2M-RVI, X-M2M-OT, X-M2M-VSI, X-M2M-RET, X-M2M-RST, " +
-		"X-M2M-OET, X-M2M-EC, X-M2M-RTU, X-M2M-GID"
-	corsResponseHeaders = "Content-Location, Retry-After, X-M2M-RSC, X-M2M-Origin, X-M2M-RI, X-M2M-RVI, X-M2M-OT, X-M2M-VSI, X-M2M-RST, X-M2M-EC, " +
-		"X-M2M-ATI, X-M2M-CTS, X-M2M-CTO"
+	corsRequestHeaders = "Accept, Authorization, Content-Type, X-M2M-Origin, X-M2M-RI, X-M2M-RVI, X-M2M-OT, X-M2M-VSI, " +
+		"X-M2M-RET, X-M2M-RST, X-M2M-OET, X-M2M-EC, X-M2M-RTU, X-M2M-GID"
+	corsResponseHeaders = "Content-Location, Retry-After, WWW-Authenticate, X-M2M-RSC, X-M2M-Origin, X-M2M-RI, X-M2M-RVI, X-M2M-OT, " +
+		"X-M2M-VSI, X-M2M-RST, X-M2M-EC, X-M2M-ATI, X-M2M-CTS, X-M2M-CTO"
 	corsMaxAge = "600" // seconds a browser may remember the answer
 )
 

@@ -205,7 +205,7 @@ func (h *Handler) readContent(w http.ResponseWriter, r *http.Request, c content)
 	case c.given == "":
 		return nil, primitive.Errorf(primitive.UnsupportedMediaType, "the content has no Content-Type, such as application/json")
 	case !c.known:
-		return nil, primitive.Errorf(primitive.UnsupportedMediaType, "Content-Type %q is not supported, only those of JSON, CBOR and XML", c.given)
+		return nil, primitive.Errorf(primitive.UnsupportedMediaType, "Content-Type %q is not that of JSON, CBOR or XML", c.given)
 	}
 	content, err := serialisation.Decode(c.format, body)
 	if err != nil {

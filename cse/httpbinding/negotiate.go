@@ -15,8 +15,8 @@ const longMedia = "application/vnd.onem2m-res+"
 const maxAccept = 32
 
 // negotiate chooses how to answer: the format that accept, the lines of the Accept header, likes best, and of equals that of the
-// request, then JSON, CBOR, XML. The media type is long if that is what was asked for. Without Accept, the answer is in the format of the request. It reports
-// false if no format is accepted.
+// request, then JSON, CBOR, XML. The media type is long if that is what was asked for. Without Accept, the answer is in the
+// format of the request. It reports false if no format is accepted.
 func negotiate(accept []string, request serialisation.Format) (media string, f serialisation.Format, ok bool) {
 	if len(accept) == 0 {
 		return request.MediaType(), request, true
