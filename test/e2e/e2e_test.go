@@ -5,7 +5,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -13,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	httphelper "github.com/gruntwork-io/terratest/modules/http-helper"
 	"github.com/gruntwork-io/terratest/modules/retry"
 	teststructure "github.com/gruntwork-io/terratest/modules/test-structure"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
@@ -61,10 +59,10 @@ func TestLife(t *testing.T) {
 		var err error
 		tree, err = load.Prepare(ctx, s.MCA, "cse-in", "e2e")
 		must(err)
-		header := map[string]string{"X-M2M-Origin": tree.Originator, "X-M2M-RI": "read", "X-M2M-RVI": "3"}
-		status, body := httphelper.HTTPDo(t, http.MethodGet, s.MCA+tree.Container+"/la", nil, header, nil)
-		if status != http.StatusOK || !strings.Contains(body, `"con":"first"`) {
-			t.Errorf("latest content: %d %s, want 200 and what was written", status, body)
+		latest, err := tree.Client().Latest(ctx, strings.Trim(tree.Container, "/"))
+		must(err)
+		if latest.Text() != "first" {
+			t.Errorf("latest content: got %v, want what was written", latest.Content)
 		}
 	})
 
