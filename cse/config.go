@@ -29,10 +29,12 @@ type Config struct {
 	Releases          []string      // accepted release versions; the first is answered when a request has none
 	DrainTimeout      time.Duration // how long requests in flight may take to finish after the end was asked for
 	RequestTimeout    time.Duration // for one request
+	LongTimeout       time.Duration // for one request that says itself that it takes longer
 	MaxBody           int64         // bytes of a request's content
 	MaxResults        int           // resources in one result
 	LogLevel          string        // trace, debug, info, warn, error
 	LogFormat         string        // text or json
+	Security          Security      // TLS, and how originators prove who they are
 }
 
 // ParseConfig reads flags from args. A flag that is not given is taken from the environment: -store-connections from
@@ -53,10 +55,13 @@ func ParseConfig(args []string, getenv func(string) string, output io.Writer) (C
 	f.StringVar(&releases, "releases", "2a,3,4", "accepted release versions (X-M2M-RVI), separated by commas; the first is the default")
 	f.DurationVar(&c.DrainTimeout, "drain-timeout", 10*time.Second, "how long requests may take to finish after SIGTERM")
 	f.DurationVar(&c.RequestTimeout, "request-timeout", 10*time.Second, "longest time for one request")
+	f.DurationVar(&c.LongTimeout, "long-request-timeout", time.Minute,
+		"longest time for a request whose expiration (X-M2M-RET) or execution time (X-M2M-OET) says that it takes longer")
 	f.Int64Var(&c.MaxBody, "max-body", 1<<20, "most bytes of a request's content")
 	f.IntVar(&c.MaxResults, "max-results", 1000, "most resources in one result")
 	f.StringVar(&c.LogLevel, "log-level", "info", "trace, debug, info, warn or error")
 	f.StringVar(&c.LogFormat, "log-format", "text", "text or json")
+	c.Security.flags(f)
 	if err := f.Parse(args); err != nil {
 		return c, err
 	}
@@ -74,7 +79,7 @@ func ParseConfig(args []string, getenv func(string) string, output io.Writer) (C
 		}
 	})
 	c.Releases = strings.FieldsFunc(releases, func(r rune) bool { return r == ',' || r == ' ' })
-	return c, errors.Join(append(problems, c.check())...)
+	return c, errors.Join(append(problems, c.check(), c.Security.load())...)
 }
 
 // variable is the environment variable that stands for a flag.
@@ -117,7 +122,7 @@ func (c Config) check() error {
 	for _, d := range []struct {
 		flag  string
 		value time.Duration
-	}{{"drain-timeout", c.DrainTimeout}, {"request-timeout", c.RequestTimeout}} {
+	}{{"drain-timeout", c.DrainTimeout}, {"request-timeout", c.RequestTimeout}, {"long-request-timeout", c.LongTimeout}} {
 		if d.value <= 0 {
 			wrong(d.flag, "must be longer than 0, got %s", d.value)
 		}

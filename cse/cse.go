@@ -52,7 +52,9 @@ func New(c Config, s store.Store, log hclog.Logger) *Server {
 			Admin:    c.Admin, Releases: c.Releases, MaxResults: c.MaxResults, Log: log,
 		},
 	}
-	v.client = httpbinding.NewClient(httpbinding.ClientOptions{Timeout: c.RequestTimeout, MaxBody: c.MaxBody})
+	v.client = httpbinding.NewClient(httpbinding.ClientOptions{
+		Timeout: c.RequestTimeout, MaxBody: c.MaxBody, TLS: c.Security.clientTLS(),
+	})
 	router := &reach.Router{
 		Store: s, Identity: v.dispatcher.Identity, Client: v.client, Local: v.dispatcher, Timeout: c.RequestTimeout, Log: log.Named("reach"),
 	}
@@ -63,7 +65,14 @@ func New(c Config, s store.Store, log hclog.Logger) *Server {
 		dispatch.TaskRequest:    v.dispatcher.CarryOut, dispatch.TaskResult: v.dispatcher.SendResult,
 	}}
 	m := newMetrics()
-	mca := m.count(&httpbinding.Handler{Dispatcher: v.dispatcher, MaxBody: c.MaxBody, Timeout: c.RequestTimeout})
+	binding := &httpbinding.Handler{
+		Dispatcher: v.dispatcher, MaxBody: c.MaxBody, Timeout: c.RequestTimeout, LongTimeout: c.LongTimeout,
+		AllowedOrigins: c.Security.AllowedOrigins,
+	}
+	if checker := c.Security.checker(v.dispatcher.Identity, log); checker != nil {
+		binding.Authenticator = checker
+	}
+	mca := m.count(binding)
 	own := map[string]http.Handler{
 		"/healthz": http.HandlerFunc(healthz),
 		"/readyz":  http.HandlerFunc(v.readyz),
@@ -104,6 +113,8 @@ func (v *Server) Serve(ctx context.Context, l net.Listener) error {
 		WriteTimeout:      headerTimeout + 2*v.config.RequestTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
+		TLSConfig:         v.config.Security.serverTLS(),
+		Protocols:         protocols(),
 		ErrorLog:          v.log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -118,7 +129,7 @@ func (v *Server) Serve(ctx context.Context, l net.Listener) error {
 	parts.Go(func() { v.store.Listen(background) }) // its error is that of background
 	defer v.client.CloseIdle()
 	failed := make(chan error, 1)
-	parts.Go(func() { failed <- server.Serve(l) })
+	parts.Go(func() { failed <- serve(server, l) })
 	defer parts.Wait()
 	defer stop()
 	select {
@@ -137,6 +148,23 @@ func (v *Server) Serve(ctx context.Context, l net.Listener) error {
 		server.Close()
 	}
 	return nil
+}
+
+// serve serves on l, over TLS if server has a certificate.
+func serve(server *http.Server, l net.Listener) error {
+	if server.TLSConfig != nil {
+		return server.ServeTLS(l, "", "")
+	}
+	return server.Serve(l)
+}
+
+// protocols are HTTP/1.1 and HTTP/2, the latter over TLS and, with prior knowledge, without (h2c).
+func protocols() *http.Protocols {
+	var p http.Protocols
+	p.SetHTTP1(true)
+	p.SetHTTP2(true)
+	p.SetUnencryptedHTTP2(true)
+	return &p
 }
 
 // quiet is how long no request must have come before a draining instance stops listening: time for a load balancer to notice.
