@@ -52,6 +52,7 @@ func init() {
 		resource.TypeRemoteCSE:          remoteCSE,
 		resource.TypeRequest:            requestResource,
 		resource.TypeFlexContainer:      flexContainer,
+		resource.TypeMgmtObj:            mgmtObj,
 		resource.TypeTimeSeries:         timeSeries,
 		resource.TypeTimeSeriesInstance: timeSeriesInstance,
 	}

@@ -105,6 +105,7 @@ func limit(attributes resource.Attributes, c *store.Change) {
 // timeSeriesInstance is the behaviour of timeSeriesInstance, TS-0004 clause 7.4.39. Its identifier is made of that of its parent and its
 // dataGenerationTime, so that the store refuses a second one of the same time.
 var timeSeriesInstance = behaviour{
+	taken: errSameMoment,
 	build: func(q *request, b *birth, r *resource.Resource, parent store.Node) error {
 		at, err := primitive.ParseInstant(b.given.String("dgt"), q.now)
 		if err != nil {

@@ -71,7 +71,7 @@ var (
 		Attribute{"url", "URL", Mandatory, Optional, OA, text},
 		Attribute{"ud", "update", Mandatory, Optional, OA, boolean},
 		Attribute{"uds", "updateStatus", NotPresent, Optional, OA, actionStatus})
-	software = specialised(1002, "m2m:swr", "software", notBoth([2]string{"in", "un"}, [2]string{"act", "dea"}),
+	software = commanded([][2]string{{"in", "un"}, {"act", "dea"}}, specialised(1002, "m2m:swr", "software", notBoth([2]string{"in", "un"}, [2]string{"act", "dea"}),
 		Attribute{"vr", "version", Mandatory, Optional, OA, text},
 		Attribute{"swn", "softwareName", Mandatory, Optional, OA, text},
 		Attribute{"url", "URL", Mandatory, Optional, OA, text},
@@ -80,7 +80,7 @@ var (
 		Attribute{"ins", "installStatus", NotPresent, Optional, OA, actionStatus},
 		Attribute{"act", "activate", NotPresent, Optional, OA, boolean},
 		Attribute{"dea", "deactivate", NotPresent, Optional, OA, boolean},
-		Attribute{"acts", "activeStatus", NotPresent, Optional, OA, actionStatus})
+		Attribute{"acts", "activeStatus", NotPresent, Optional, OA, actionStatus}))
 	memory = specialised(1003, "m2m:mem", "memory", nil,
 		Attribute{"mma", "memAvailable", Mandatory, Optional, OA, nonNegativeInteger},
 		Attribute{"mmt", "memTotal", Mandatory, Optional, OA, nonNegativeInteger})
@@ -117,23 +117,31 @@ var (
 		Attribute{"spur", "supportURL", Optional, Optional, OA, text},
 		Attribute{"purl", "presentationURL", Optional, Optional, OA, text},
 		Attribute{"ptl", "protocol", Optional, Optional, OA, stringList})
-	deviceCapability = specialised(1008, "m2m:dvc", "deviceCapability", notBoth([2]string{"ena", "dis"}),
+	deviceCapability = commanded([][2]string{{"ena", "dis"}}, specialised(1008, "m2m:dvc", "deviceCapability", nil,
 		Attribute{"can", "capabilityName", Mandatory, Optional, OA, text},
 		Attribute{"att", "attached", Mandatory, Optional, OA, boolean},
 		Attribute{"cas", "capabilityActionStatus", Mandatory, Optional, OA, actionStatus},
 		Attribute{"cus", "currentState", Mandatory, Optional, OA, boolean},
 		Attribute{"ena", "enable", Optional, Optional, OA, boolean},
-		Attribute{"dis", "disable", Optional, Optional, OA, boolean})
-	reboot = specialised(1009, "m2m:rbo", "reboot", notBoth([2]string{"rbo", "far"}),
+		Attribute{"dis", "disable", Optional, Optional, OA, boolean}))
+	reboot = commanded([][2]string{{"rbo", "far"}}, specialised(1009, "m2m:rbo", "reboot", notBoth([2]string{"rbo", "far"}),
 		Attribute{"rbo", "reboot", Optional, Optional, OA, boolean},
-		Attribute{"far", "factoryReset", Optional, Optional, OA, boolean})
-	eventLog = specialised(1010, "m2m:evl", "eventLog", notBoth([2]string{"lga", "lgo"}),
+		Attribute{"far", "factoryReset", Optional, Optional, OA, boolean}))
+	eventLog = commanded([][2]string{{"lga", "lgo"}}, specialised(1010, "m2m:evl", "eventLog", nil,
 		Attribute{"lgt", "logTypeId", Mandatory, Optional, OA, enumeration(span{1, 5})},
 		Attribute{"lgd", "logData", Mandatory, Optional, OA, text},
 		Attribute{"lgst", "logStatus", Mandatory, Optional, OA, enumeration(span{1, 5})},
 		Attribute{"lga", "logStart", Optional, Optional, OA, boolean},
-		Attribute{"lgo", "logStop", Optional, Optional, OA, boolean})
+		Attribute{"lgo", "logStop", Optional, Optional, OA, boolean}))
 )
+
+// commanded is d with pairs of commands that contradict each other: an Update cannot give both. What a retrieve shows of them is the
+// CSE's to say, so it may be both.
+func commanded(pairs [][2]string, d *definition) *definition {
+	refuse := notBoth(pairs...)
+	d.change = func(_, given Attributes) error { return refuse(given) }
+	return d
+}
 
 // notBoth refuses pairs of commands that contradict each other.
 func notBoth(pairs ...[2]string) func(a Attributes) error {
