@@ -34,6 +34,7 @@ type Config struct {
 	MaxResults        int           // resources in one result
 	LogLevel          string        // trace, debug, info, warn, error
 	LogFormat         string        // text or json
+	Federation        Federation    // how this CSE stands to other CSEs
 	Security          Security      // TLS, and how originators prove who they are
 }
 
@@ -61,6 +62,7 @@ func ParseConfig(args []string, getenv func(string) string, output io.Writer) (C
 	f.IntVar(&c.MaxResults, "max-results", 1000, "most resources in one result")
 	f.StringVar(&c.LogLevel, "log-level", "info", "trace, debug, info, warn or error")
 	f.StringVar(&c.LogFormat, "log-format", "text", "text or json")
+	c.Federation.flags(f)
 	c.Security.flags(f)
 	if err := f.Parse(args); err != nil {
 		return c, err
@@ -136,6 +138,7 @@ func (c Config) check() error {
 	if hclog.LevelFromString(c.LogLevel) == hclog.NoLevel {
 		wrong("log-level", "must be trace, debug, info, warn or error, got %q", c.LogLevel)
 	}
+	c.Federation.check(c.CSEID, wrong)
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		wrong("log-format", "must be text or json, got %q", c.LogFormat)
 	}

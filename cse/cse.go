@@ -28,18 +28,19 @@ import (
 
 // Server is one instance of the CSE. Make one with New.
 type Server struct {
-	config     Config
-	store      store.Store
-	dispatcher *dispatch.Dispatcher
-	worker     *worker.Worker
-	client     *httpbinding.Client
-	handler    http.Handler
-	end        context.CancelFunc // answers long polls, because this instance ends
-	log        hclog.Logger
-	prepared   atomic.Bool  // the store has schema and CSEBase
-	draining   atomic.Bool  // the end has been asked for
-	away       atomic.Bool  // the last probe found that the store does not answer
-	requests   atomic.Int64 // Mca requests that have come
+	config       Config
+	store        store.Store
+	dispatcher   *dispatch.Dispatcher
+	worker       *worker.Worker
+	client       *httpbinding.Client
+	handler      http.Handler
+	registration *reach.Registration // nil without a registrar
+	end          context.CancelFunc  // answers long polls, because this instance ends
+	log          hclog.Logger
+	prepared     atomic.Bool  // the store has schema and CSEBase
+	draining     atomic.Bool  // the end has been asked for
+	away         atomic.Bool  // the last probe found that the store does not answer
+	requests     atomic.Int64 // Mca requests that have come
 }
 
 // New puts an instance together. It starts nothing and does not touch the store, which stays the caller's to close.
@@ -49,16 +50,24 @@ func New(c Config, s store.Store, log hclog.Logger) *Server {
 		dispatcher: &dispatch.Dispatcher{
 			Store:    s,
 			Identity: primitive.Identity{SPID: c.SPID, CSEID: c.CSEID, Name: c.CSEName},
-			Admin:    c.Admin, Releases: c.Releases, MaxResults: c.MaxResults, Log: log,
+			CSEType:  cseTypes[c.Federation.Type], Points: c.Federation.Points,
+			Admin: c.Admin, Releases: c.Releases, MaxResults: c.MaxResults, Log: log,
 		},
 	}
 	v.client = httpbinding.NewClient(httpbinding.ClientOptions{
 		Timeout: c.RequestTimeout, MaxBody: c.MaxBody, TLS: c.Security.clientTLS(),
 	})
 	router := &reach.Router{
-		Store: s, Identity: v.dispatcher.Identity, Client: v.client, Local: v.dispatcher, Timeout: c.RequestTimeout, Log: log.Named("reach"),
+		Store: s, Identity: v.dispatcher.Identity, Client: v.client, Local: v.dispatcher,
+		Registrar: c.Federation.Registrar.CSEID, Timeout: c.RequestTimeout, Log: log.Named("reach"),
 	}
 	v.dispatcher.Entities, v.dispatcher.Channels = router, router
+	if f := c.Federation; f.Registrar.URL != "" {
+		v.registration = &reach.Registration{
+			Router: router, Registrar: f.Registrar, CSEType: cseTypes[f.Type], Points: f.Points, Releases: c.Releases,
+			Interval: f.Interval, Log: log.Named("registration"),
+		}
+	}
 	v.dispatcher.Ending, v.end = context.WithCancel(context.Background())
 	v.worker = &worker.Worker{Store: s, Log: log.Named("worker"), Handlers: map[string]worker.Handler{
 		dispatch.KindTimeSeries: v.dispatcher.WatchTimeSeries,
@@ -124,6 +133,9 @@ func (v *Server) Serve(ctx context.Context, l net.Listener) error {
 			return
 		}
 		parts.Go(func() { v.worker.Run(background) })
+		if v.registration != nil {
+			parts.Go(func() { v.registration.Run(background) })
+		}
 		v.dispatcher.Sweep(background)
 	})
 	parts.Go(func() { v.store.Listen(background) }) // its error is that of background

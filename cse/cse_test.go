@@ -222,7 +222,7 @@ var clauses = []step{
 	{"TS-0004 7.3.1: request expired, relative", "GET", "/cse-in", "CAdmin", 0, "", []string{"X-M2M-RET: -1000"}, 4008, 504, nil},
 	{"TS-0004 7.3.1: request not expired", "GET", "/cse-in", "CAdmin", 0, "", []string{"X-M2M-RET: 60000"}, 2000, 200, nil},
 	{"TS-0009 6.4: malformed expiration", "GET", "/cse-in", "CAdmin", 0, "", []string{"X-M2M-RET: soon"}, 4000, 400, nil},
-	{"TS-0004 7.2.2: non-blocking is not supported", "GET", "/cse-in?rt=1", "CAdmin", 0, "", nil, 5206, 501, nil},
+	{"TS-0004 7.2.2.2: non-blocking", "GET", "/cse-in?rt=1", "CAdmin", 0, "", nil, 1001, 202, nil},
 	{"TS-0004 7.2.2: blocking", "GET", "/cse-in?rt=3", "CAdmin", 0, "", nil, 2000, 200, nil},
 	{"TS-0009 6.2.2.2: unknown parameter", "GET", "/cse-in?unknown=1", "CAdmin", 0, "", nil, 4000, 400, nil},
 	{"TS-0009 6.2.1: unknown method", "PATCH", "/cse-in", "CAdmin", 0, "", nil, 4005, 405, nil},

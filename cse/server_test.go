@@ -283,6 +283,11 @@ func (slowStore) Ping(context.Context) error { return nil }
 func (slowStore) TakeTurn(context.Context, string, time.Time, time.Duration) (bool, error) {
 	return false, nil
 }
+func (slowStore) Listen(context.Context) error { return nil }
+func (slowStore) Take(context.Context, time.Time, time.Duration, int, int) ([]store.Turn, error) {
+	return nil, nil
+}
+func (slowStore) Wake(string) (<-chan struct{}, func()) { return nil, func() {} }
 func (s slowStore) Get(context.Context, primitive.Address, time.Time) (store.Node, error) {
 	s.entered <- struct{}{}
 	<-s.leave

@@ -21,6 +21,8 @@ type Dispatcher struct {
 	Store      store.Store
 	Identity   primitive.Identity
 	Admin      string   // originator that may do everything; empty for none
+	CSEType    int      // cseType, TS-0004 clause 6.3.4.2.2: 1 IN-CSE, 2 MN-CSE, 3 ASN-CSE; 0 is IN-CSE
+	Points     []string // points of access of this CSE that others are told
 	Releases   []string // accepted release version indicators, such as 2a
 	MaxResults int      // most resources in one result, and what a request without limit gets
 	Entities   Entities // how to reach AEs and other CSEs; nil reaches none
@@ -44,12 +46,12 @@ const retryAfter = 2 * time.Second
 // Base is the CSEBase as it is to be at now.
 func (d *Dispatcher) Base(now time.Time) resource.Resource {
 	a := resource.Attributes{}
-	a.Set("cst", 1) // IN-CSE
+	a.Set("cst", max(d.CSEType, 1))
 	a.Set("csi", d.Identity.CSEID)
 	a.Set("srt", resource.Types())
 	a.Set("srv", d.Releases)
 	a.Set("csz", []string{"application/json"})
-	a.Set("poa", []string{})
+	a.Set("poa", append([]string{}, d.Points...))
 	return resource.Resource{
 		ID: d.Identity.BaseID(), Type: resource.TypeCSEBase, Path: d.Identity.Name, CreatedAt: now, ModifiedAt: now,
 		Creator: d.Admin, Governor: d.Identity.BaseID(), Attributes: a.Encode(),

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -89,7 +90,9 @@ func (q *request) accept(ctx context.Context) (primitive.Response, error) {
 	}
 	created, err := q.d.Store.Create(ctx, store.Creation{
 		Parent: primitive.Address{ID: q.d.Identity.BaseID()}, Now: q.now, Receipt: q.acceptance(), ReceiptUntil: q.now.Add(receiptLifetime),
-		Build: func(store.Node) (resource.Resource, error) { return q.d.newRequestResource(q.Request, q.originator, q.now), nil },
+		Build: func(store.Node) (resource.Resource, error) {
+			return q.d.newRequestResource(q.Request, q.originator, q.now), nil
+		},
 		After: func(_ store.Node, r resource.Resource) (store.Effects, error) {
 			task, err := q.task(r.ID)
 			return store.Effects{Tasks: []store.Task{task}}, err
@@ -111,10 +114,10 @@ func (q *request) accept(ctx context.Context) (primitive.Response, error) {
 // acceptance recognises the same non-blocking request when it comes again. It differs from the receipt of the request itself, which is
 // carried out in its turn.
 func (q *request) acceptance() []byte {
-	again := *q
-	again.RequestID = fmt.Sprintf("%d %d %s", q.ResponseType, q.Operation, q.RequestID)
-	again.To = ""
-	return append(again.receipt(), []byte(q.To)[:min(len(q.To), 64)]...)
+	h := sha256.New()
+	fmt.Fprintf(h, "accepted %d %d %q %q %q ", q.ResponseType, q.Operation, q.From, q.RequestID, q.To)
+	h.Write(q.Content)
+	return h.Sum(nil)[:16]
 }
 
 // task is q to be carried out, with the result written to the <request> with the identifier id.

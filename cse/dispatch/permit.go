@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/viot-project/viot/cse/access"
 	"github.com/viot-project/viot/cse/primitive"
@@ -76,14 +77,19 @@ func (q *request) permitPolicies(n store.Node) error {
 	return primitive.Errorf(primitive.OriginatorHasNoPrivilege, "originator %q may not change the access control policies", q.From)
 }
 
-// registered reports whether the originator is an AE registered here. It is only asked about requests to the CSEBase.
+// registered reports whether the originator is an AE or a CSE registered here, or is known to such a CSE. It is only asked about requests
+// to the CSEBase.
 func (q *request) registered(ctx context.Context) (bool, error) {
 	if q.originator == q.d.Admin || q.to.ID != q.d.Identity.BaseID() && q.to.Path != q.d.Identity.Name || q.to.Edge != "" {
 		return false, nil
 	}
-	n, err := q.d.Store.Get(ctx, primitive.Address{ID: q.originator}, q.now)
+	id, of := q.originator, resource.TypeAE
+	if strings.HasPrefix(id, "/") {
+		id, of = strings.TrimPrefix(cseOf(strings.TrimPrefix(id, "//"+q.d.Identity.SPID)), "/"), resource.TypeRemoteCSE
+	}
+	n, err := q.d.Store.Get(ctx, primitive.Address{ID: id}, q.now)
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
 	}
-	return n.Resource.Type == resource.TypeAE, err
+	return n.Resource.Type == of, err
 }
