@@ -94,6 +94,9 @@ type Outcome struct {
 	Again time.Time
 	// Failed says that the first of the tasks that are left was tried and failed, which its next turn is told in Attempts.
 	Failed bool
+	// Await says that what is left waits for more: the lane may also be tried, before Again, when the next task that is stored in it
+	// is due. It is not for lanes that failed.
+	Await bool
 }
 
 // Message is something one instance has for whoever waits at a box, maybe at another instance.
@@ -141,8 +144,9 @@ type Change struct {
 type Removal struct {
 	Parent   Node              // with its subscriptions
 	Resource resource.Resource // as it last was
-	// Below are the resources at or below Resource that others must hear about: the subscriptions, the announced ones
-	// (resource.Resource.Announced) and those whose type resource.Type.Farewell reports. Resource is among them if it is one.
+	// Below are the resources at or below Resource that others must hear about: the subscriptions and what they subscribe to, the
+	// announced ones (resource.Resource.Announced) and those whose type resource.Type.Farewell reports. Resource is among them if it
+	// is one.
 	Below []resource.Resource
 	// Expired says that nobody asked for it: its time had come.
 	Expired bool

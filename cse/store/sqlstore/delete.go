@@ -86,8 +86,9 @@ func (s *Store) deleteOnce(ctx context.Context, a primitive.Address, now time.Ti
 // after's error, which is also err then.
 func (t *tx) remove(ctx context.Context, r store.Removal, after func(store.Removal) (store.Effects, error)) (refused, err error) {
 	rows, err := t.query(ctx, `SELECT `+resourceColumns+` FROM resource r LEFT JOIN tally t ON t.ri = r.ri
-		WHERE (r.path = $1 OR r.path > $2 AND r.path < $3) AND r.farewell <> 0 ORDER BY r.path`,
-		r.Resource.Path, r.Resource.Path+"/", r.Resource.Path+"0")
+		WHERE (r.path = $1 OR r.path > $2 AND r.path < $3) AND (r.farewell <> 0 OR r.ri IN (SELECT s.pi FROM resource s
+			WHERE s.path > $2 AND s.path < $3 AND s.farewell <> 0 AND s.ty = $4)) ORDER BY r.path`,
+		r.Resource.Path, r.Resource.Path+"/", r.Resource.Path+"0", int(resource.TypeSubscription))
 	if r.Below, err = collect(rows, err, scanResource); err != nil {
 		return nil, err
 	}

@@ -68,11 +68,14 @@ func (t *tx) addTasks(ctx context.Context, tasks []store.Task) error {
 		}
 	}
 	// A lane that is there already stays as it is, but is locked, unless its tasks are replaced.
+	// One that awaits tasks becomes due with the first that comes.
 	if err := t.insertRows(ctx, `INSERT INTO lane (lane, kind, due, token, attempts)`, ` ON CONFLICT (lane) DO UPDATE SET
 		kind = CASE WHEN excluded.attempts < 0 THEN excluded.kind ELSE lane.kind END,
-		due = CASE WHEN excluded.attempts < 0 THEN excluded.due ELSE lane.due END,
+		due = CASE WHEN excluded.attempts < 0 OR lane.attempts = `+awaits+` AND lane.token = '' AND excluded.due < lane.due
+			THEN excluded.due ELSE lane.due END,
 		token = CASE WHEN excluded.attempts < 0 THEN '' ELSE lane.token END,
-		attempts = CASE WHEN excluded.attempts < 0 THEN 0 ELSE lane.attempts END`, upserts); err != nil {
+		attempts = CASE WHEN excluded.attempts < 0 OR lane.attempts = `+awaits+` AND lane.token = ''
+			THEN 0 ELSE lane.attempts END`, upserts); err != nil {
 		return err
 	}
 	for chunk := range slices.Chunk(replaced, insertChunk) {
@@ -92,6 +95,9 @@ func (t *tx) addTasks(ctx context.Context, tasks []store.Task) error {
 
 // replaces is what the attempts of a lane are set to for one whose tasks replace what it has; it is as good as 0.
 const replaces = -1
+
+// awaits is what the attempts of a lane are set to that rests and awaits tasks. A turn at it begins as with 0.
+const awaits = "-2"
 
 // dueMicros is due as it is stored: 0 is at once.
 func dueMicros(due time.Time) int64 {
@@ -171,9 +177,12 @@ func gather(found []store.Turn, now, until time.Time, token string) []store.Turn
 func (s *Store) Settle(ctx context.Context, turn store.Turn, o store.Outcome) error {
 	done := min(o.Done, len(turn.Tasks))
 	err := s.write(ctx, func(t *tx) error {
-		failed := 0
+		failed, await := 0, 0
 		if o.Failed {
 			failed = 1
+		}
+		if o.Await && !o.Failed {
+			await = 1
 		}
 		n, err := t.affect(ctx, `UPDATE lane SET attempts = CASE WHEN $3 > 0 OR attempts < 0 THEN 0 ELSE attempts END + $4
 			WHERE lane = $1 AND token = $2`, turn.Lane, turn.Token, done, failed)
@@ -192,8 +201,16 @@ func (s *Store) Settle(ctx context.Context, turn store.Turn, o store.Outcome) er
 		if err := t.exec(ctx, `DELETE FROM lane WHERE lane = $1 AND NOT EXISTS (SELECT 1 FROM task WHERE lane = $1)`, turn.Lane); err != nil {
 			return err
 		}
-		return t.exec(ctx, `UPDATE lane SET token = '', due = (SELECT CASE WHEN due < $2 THEN $2 ELSE due END FROM task
-			WHERE lane = $1 ORDER BY seq LIMIT 1) WHERE lane = $1`, turn.Lane, dueMicros(o.Again))
+		if await == 1 {
+			// What came while the turn was under way is what is awaited.
+			if err := t.exec(ctx, `UPDATE lane SET attempts = `+awaits+` WHERE lane = $1
+				AND (SELECT count(*) FROM task WHERE lane = $1) <= $2`, turn.Lane, len(turn.Tasks)-done); err != nil {
+				return err
+			}
+		}
+		return t.exec(ctx, `UPDATE lane SET token = '', due = (SELECT CASE WHEN due < $2 AND (lane.attempts = `+awaits+` OR $3 = 0)
+			THEN $2 ELSE due END FROM task WHERE lane = $1 ORDER BY seq LIMIT 1) WHERE lane = $1`,
+			turn.Lane, dueMicros(o.Again), await)
 	})
 	if err != nil {
 		return s.fail("settle turn at "+turn.Lane, err)

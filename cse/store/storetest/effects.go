@@ -282,7 +282,7 @@ func testRemovals(t *testing.T, open func(t *testing.T, n int) []store.Store) {
 	build()
 	create(t, s, "cse-in", child(resource.TypeSubscription, "above", `{}`))
 	create(t, s, "cse-in", child(resource.TypeContainer, "c-neighbour", `{}`, announced))
-	below := []string{"cse-in.c", "cse-in.c.d.i", "cse-in.c.d.s", "cse-in.c.s", "cse-in.c.t"}
+	below := []string{"cse-in.c", "cse-in.c.d", "cse-in.c.d.i", "cse-in.c.d.s", "cse-in.c.s", "cse-in.c.t"}
 	removed := func(what string, expired bool) func(r store.Removal) (store.Effects, error) {
 		return func(r store.Removal) (store.Effects, error) {
 			wantIDs(t, what+": below", r.Below, below...)
@@ -296,19 +296,19 @@ func testRemovals(t *testing.T, open func(t *testing.T, n int) []store.Store) {
 	if _, err := s.Delete(t.Context(), path("cse-in/c"), now, allow, removed("delete", false)); err != nil {
 		t.Fatal(err)
 	}
-	wantTurns(t, s, now, "delete: 5")
+	wantTurns(t, s, now, "delete: 6")
 	build()
 	if _, err := s.Sweep(t.Context(), end, 100, removed("sweep", true)); err != nil {
 		t.Fatal(err)
 	}
-	wantTurns(t, s, now, "sweep: 5")
+	wantTurns(t, s, now, "sweep: 6")
 	wantNames(t, s, store.Query{}, "above", "c-neighbour")
 	build()
 	if _, err := s.Create(t.Context(), store.Creation{Parent: path("cse-in"), Now: end, Displaced: removed("displaced", true),
 		Build: child(resource.TypeContainer, "c", `{}`, func(r *resource.Resource) { r.CreatedAt = end })}); err != nil {
 		t.Fatal(err)
 	}
-	wantTurns(t, s, now, "displaced: 5")
+	wantTurns(t, s, now, "displaced: 6")
 	wantNames(t, s, store.Query{}, "above", "c", "c-neighbour")
 }
 

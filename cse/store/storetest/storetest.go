@@ -62,6 +62,7 @@ func Run(t *testing.T, open func(t *testing.T, n int) []store.Store) {
 		"removal of instances":       testRemovalOfInstances,
 		"tasks":                      testTasks,
 		"tasks repeated":             testTasksRepeated,
+		"tasks that are awaited":     testTasksAwaited,
 		"tasks replaced":             testTasksReplaced,
 		"turns pass on":              testTurnsPassOn,
 		"tasks under concurrency":    testTasksConcurrently,

@@ -153,6 +153,38 @@ func testTasksRepeated(t *testing.T, open func(t *testing.T, n int) []store.Stor
 	wantTurns(t, s, later.Add(time.Hour), "a: 4")
 }
 
+// testTasksAwaited has lanes rest until there is more in them.
+func testTasksAwaited(t *testing.T, open func(t *testing.T, n int) []store.Store) {
+	s := prepared(t, open, 1)[0]
+	later := now.Add(time.Minute)
+	await := store.Outcome{Await: true, Again: later}
+	rest := func(tasks ...store.Task) {
+		t.Helper()
+		turns := take(t, s, now, 10)
+		if len(turns) != 1 || turns[0].Attempts != 0 {
+			t.Fatalf("got %+v, want one turn without attempts", turns)
+		}
+		add(t, s, tasks...)
+		wantTurns(t, s, now) // nobody else has a turn meanwhile
+		settle(t, s, turns[0], await, nil)
+	}
+	add(t, s, task("a", 1))
+	rest()
+	wantTurns(t, s, now)
+	add(t, s, task("a", 2))
+	rest(task("a", 3)) // which came during the turn
+	rest()
+	wantTurns(t, s, later.Add(-time.Microsecond))
+	turns := take(t, s, later, 10)
+	if len(turns) != 1 || show(turns[0]) != "a: 1 2 3" {
+		t.Fatalf("got %+v, want a turn when the rest ends", turns)
+	}
+	settle(t, s, turns[0], store.Outcome{Failed: true, Await: true, Again: later.Add(time.Minute)}, nil)
+	add(t, s, task("a", 4))
+	wantTurns(t, s, later)
+	wantTurns(t, s, later.Add(time.Minute), "a: 1 2 3 4")
+}
+
 // testTasksReplaced sets timers anew and stops them.
 func testTasksReplaced(t *testing.T, open func(t *testing.T, n int) []store.Store) {
 	s := prepared(t, open, 1)[0]
