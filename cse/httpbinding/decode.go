@@ -67,15 +67,16 @@ func operation(method string, p *primitive.Request) error {
 	return nil
 }
 
-// target is the To parameter that path stands for, TS-0009 clause 6.2.2.1: /~/cse/x is SP-relative, /_/sp/cse/x absolute.
+// target is the To parameter that path stands for, TS-0009 clause 6.2.2.1: /~/cse/x is SP-relative, /_/sp/cse/x absolute. What does
+// not belong there, such as a slash at the end, stays, to be refused as an address.
 func target(path string) string {
 	if rest, ok := strings.CutPrefix(path, "/~/"); ok {
-		return "/" + strings.Trim(rest, "/")
+		return "/" + rest
 	}
 	if rest, ok := strings.CutPrefix(path, "/_/"); ok {
-		return "//" + strings.Trim(rest, "/")
+		return "//" + rest
 	}
-	return strings.Trim(path, "/")
+	return strings.TrimPrefix(path, "/")
 }
 
 // maxIdentifier bounds the originator and the request identifier: both are kept with results, where an index must hold them.

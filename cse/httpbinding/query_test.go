@@ -11,7 +11,7 @@ import (
 func TestTarget(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string]string{
-		"/cse-in/ae": "cse-in/ae", "/cse-in/ae/": "cse-in/ae", "/": "", "/~/id-in/x": "/id-in/x", "/~/id-in/": "/id-in", "/_/sp/id-in/x": "//sp/id-in/x",
+		"/cse-in/ae": "cse-in/ae", "/cse-in/ae/": "cse-in/ae/", "/": "", "/~/id-in/x": "/id-in/x", "/~/id-in/": "/id-in/", "//x": "/x", "/_/sp/id-in/x": "//sp/id-in/x",
 		"/-/x": "-/x", "/~x": "~x",
 	} {
 		if got := target(path); got != want {
