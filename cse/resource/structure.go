@@ -123,8 +123,6 @@ var (
 	// m2m:locationRegion, TS-0004 clause 6.3.5.17: countries, or a circle of longitude, latitude and radius.
 	locationRegion = structure(may("accc", some(listOf(check{kind: String, valid: isCountry}))), may("accr", circle)).and(notEmpty)
 	circle         = listOf(number).and(isCircle)
-	// m2m:geoCoordinates, Release 4: a GeoJSON geometry.
-	geoCoordinates = structure(must("typ", enumeration(span{1, 6})), must("crd", text))
 	// m2m:mgmtLinkRef, TS-0004 clause 6.3.5.21.
 	mgmtLink = structure(must("nm", text), must("typ", integersFrom(0)), may("val", text))
 )

@@ -33,6 +33,7 @@ var subscription = definition{
 		{"acrs", "associatedCrossResourceSub", Optional, Optional, NA, stringList},
 		{"nse", "notificationStatsEnable", Optional, Optional, NA, boolean},
 		{"nsi", "notificationStatsInfo", NotPresent, NotPresent, NA, check{kind: Objects, valid: anything.valid}},
+		{"eeno", "enableEventNotificationOriginator", Optional, Optional, NA, boolean},
 		{"ma", "maxAge", Optional, Optional, NA, duration},
 		creator,
 	}, governed),
