@@ -2,31 +2,40 @@
 //
 // The rule, in this order (TS-0001 clause 9.6.2 and 11.3.3, and where the standard says "system default", ours):
 //
-//  1. The admin originator of the CSE may do everything.
+//  1. The admin originator of the CSE, and the CSE itself, may do everything.
 //  2. An accessControlPolicy is governed by its own selfPrivileges.
 //  3. A resource that names accessControlPolicies is governed by the privileges of those that exist; one that permits suffices.
 //     If none of them exists any more, it is as if it named none.
 //  4. A resource whose type has no accessControlPolicyIDs, such as contentInstance, is governed as its parent is.
-//  5. Any other resource belongs to its creator and to the AE it is under: they may do everything with it, others nothing.
-//     It does not inherit the policies of its parent.
+//  5. Any other resource belongs to its custodian; without one, to its creator and to the AE it is under: they may do everything
+//     with it, others nothing. It does not inherit the policies of its parent.
 //
-// On the CSEBase two things are open: anyone may register an AE, and a registered AE may retrieve and discover it and
+// On the CSEBase two things are open: anyone may register an AE, a CSE may register itself, and a registered AE or CSE may retrieve and discover it and
 // create accessControlPolicies in it. What is below the CSEBase is still decided resource by resource.
+//
+// What is not known does not grant: a rule that asks for the location of the originator, for an identity that was proved, or for a role,
+// is no rule for an originator of whom that is not known.
 package access
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/viot-project/viot/cse/resource"
 )
 
 // Subject is a resource as far as access to it is concerned.
 type Subject struct {
-	Type     resource.Type // of the resource asked for
-	Creator  string        // of the resource that governs it
-	Host     string        // AE-ID of the AE that the governing resource is or is under; empty if none
-	Governed bool          // it names policies that exist
+	Type      resource.Type // of the resource asked for
+	Creator   string        // of the resource that governs it
+	Custodian string        // of the resource that governs it; empty if none
+	Host      string        // AE-ID of the AE that the governing resource is or is under; empty if none
+	Governed  bool          // it names policies that exist
+	// ContainerDefinition and MgmtDefinition say what a flexContainer or a mgmtObj is in particular; zero for others.
+	ContainerDefinition string
+	MgmtDefinition      int
 	// Rules of the policies that govern it: privileges, or the selfPrivileges if it is itself a policy.
 	Rules []resource.Rule
 }
@@ -34,30 +43,48 @@ type Subject struct {
 // Request is who asks for what.
 type Request struct {
 	Originator string // in CSE-relative form; empty if unknown
-	Admin      string // the admin originator; empty if there is none
-	Operation  resource.Permission
-	ChildType  resource.Type // of what a create creates; zero otherwise
-	Registered bool          // the originator is an AE registered here; only matters for the CSEBase
-	RemoteIP   netip.Addr
+	// Aliases are the other names in rules that stand for the originator: groups it is a member of, and its roles.
+	Aliases       []string
+	Admin         string // the admin originator; empty if there is none
+	Operation     resource.Permission
+	ChildType     resource.Type // of what a create creates; zero otherwise
+	Registered    bool          // the originator is an AE registered here; only matters for the CSEBase
+	Authenticated bool          // the identity of the originator was proved
+	RemoteIP      netip.Addr
+	Now           time.Time
+	// Attributes are the short names of the attributes the request touches. nil if they are not known: then no rule counts that is
+	// restricted to attributes.
+	Attributes func() []string
+}
+
+// Decision is the answer to a Request. The zero Decision refuses.
+type Decision struct {
+	Allowed bool
+	// Attributes are the only ones the originator may see of the result; nil is all.
+	Attributes []string
 }
 
 // Allowed reports whether r may be done on s.
-func Allowed(r Request, s Subject) bool {
-	if r.Admin != "" && r.Originator == r.Admin {
-		return true
-	}
-	if s.Type == resource.TypeCSEBase && open(r) {
-		return true
+func Allowed(r Request, s Subject) bool { return Decide(r, s).Allowed }
+
+// Decide decides whether r may be done on s.
+func Decide(r Request, s Subject) Decision {
+	if r.Admin != "" && r.Originator == r.Admin || s.Type == resource.TypeCSEBase && open(r) {
+		return Decision{Allowed: true}
 	}
 	if s.Governed || s.Type == resource.TypeAccessControlPolicy {
-		return permitted(r, s)
+		return ByRules(r, s)
 	}
-	return r.Originator != "" && (r.Originator == s.Creator || r.Originator == s.Host)
+	owner := r.Originator == s.Creator || r.Originator == s.Host
+	if s.Custodian != "" {
+		owner = r.Originator == s.Custodian
+	}
+	return Decision{Allowed: r.Originator != "" && owner}
 }
 
 // open reports what the CSEBase lets originators do without any policy.
 func open(r Request) bool {
-	if r.Operation == resource.MayCreate && r.ChildType == resource.TypeAE {
+	if r.Operation == resource.MayCreate && (r.ChildType == resource.TypeAE || r.ChildType == resource.TypeRemoteCSE) {
 		return true
 	}
 	if !r.Registered {
@@ -67,31 +94,50 @@ func open(r Request) bool {
 		r.Operation == resource.MayCreate && r.ChildType == resource.TypeAccessControlPolicy
 }
 
-func permitted(r Request, s Subject) bool {
+// ByRules decides whether r may be done on s by the rules of s alone.
+func ByRules(r Request, s Subject) Decision {
+	var some []string // attributes that rules restricted to attributes permit together
 	for _, rule := range s.Rules {
-		if rule.Authenticated || rule.Attributes != nil {
-			continue // what is not evaluated must not grant access
+		if !applies(rule, r, s) {
+			continue
 		}
-		if rule.Operations&r.Operation == r.Operation && names(rule.Originators, r.Originator) &&
-			inContext(rule.Contexts, r.RemoteIP) && covers(rule.Objects, r, s.Type) {
-			return true
+		if rule.Attributes == nil {
+			return Decision{Allowed: true}
+		}
+		some = append(some, rule.Attributes...)
+	}
+	if some == nil || r.Attributes == nil {
+		return Decision{}
+	}
+	for _, name := range r.Attributes() {
+		if !slices.Contains(some, name) {
+			return Decision{}
 		}
 	}
-	return false
+	return Decision{Allowed: true, Attributes: some}
 }
 
-func names(originators []string, originator string) bool {
+// applies reports whether rule is one for r on s, whatever attributes it is restricted to.
+func applies(rule resource.Rule, r Request, s Subject) bool {
+	return rule.Operations&r.Operation == r.Operation && (r.Authenticated || !rule.Authenticated) && names(rule.Originators, r) &&
+		inContext(rule.Contexts, r) && covers(rule.Objects, r, s)
+}
+
+func names(originators []string, r Request) bool {
 	for _, o := range originators {
-		if o == "all" || o == originator || strings.Contains(o, "*") && match(o, originator) {
+		if o == "all" || o == r.Originator || strings.Contains(o, "*") && match(o, r.Originator) || slices.Contains(r.Aliases, o) {
 			return true
 		}
 	}
 	return false
 }
 
-func inContext(contexts []resource.RuleContext, ip netip.Addr) bool {
+// inContext reports whether one of contexts holds. The location of an originator is never known.
+func inContext(contexts []resource.RuleContext, r Request) bool {
 	for _, c := range contexts {
-		if len(c.Times) == 0 && c.Location == nil && c.Addresses != nil && c.Addresses.Contains(ip) {
+		now := func(window string) bool { return resource.ScheduleContains(window, r.Now) }
+		if (len(c.Times) == 0 || slices.ContainsFunc(c.Times, now)) && c.Location == nil &&
+			(c.Addresses == nil || c.Addresses.Contains(r.RemoteIP)) {
 			return true
 		}
 	}
@@ -99,9 +145,9 @@ func inContext(contexts []resource.RuleContext, ip netip.Addr) bool {
 }
 
 // covers reports whether the rule's object details include the target, and the child if the request creates one.
-func covers(objects []resource.RuleObject, r Request, target resource.Type) bool {
+func covers(objects []resource.RuleObject, r Request, s Subject) bool {
 	for _, o := range objects {
-		if o.Type != 0 && o.Type != target {
+		if o.Type != 0 && o.Type != s.Type || o.Specialisation != nil && !special(*o.Specialisation, s) {
 			continue
 		}
 		if r.Operation != resource.MayCreate {
@@ -114,6 +160,11 @@ func covers(objects []resource.RuleObject, r Request, target resource.Type) bool
 		}
 	}
 	return len(objects) == 0
+}
+
+func special(wanted resource.RuleSpecialisation, s Subject) bool {
+	return (wanted.ContainerDefinition == "" || wanted.ContainerDefinition == s.ContainerDefinition) &&
+		(wanted.MgmtDefinition == 0 || wanted.MgmtDefinition == s.MgmtDefinition)
 }
 
 // match reports whether s fits pattern, in which * stands for any number of characters.

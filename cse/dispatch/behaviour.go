@@ -51,6 +51,7 @@ func init() {
 		resource.TypePollingChannel:     pollingChannel,
 		resource.TypeRemoteCSE:          remoteCSE,
 		resource.TypeRequest:            requestResource,
+		resource.TypeGroup:              group,
 		resource.TypeFlexContainer:      flexContainer,
 		resource.TypeMgmtObj:            mgmtObj,
 		resource.TypeTimeSeries:         timeSeries,
@@ -63,6 +64,7 @@ var points map[primitive.Point]func(ctx context.Context, q *request) (primitive.
 
 func init() {
 	points = map[primitive.Point]func(ctx context.Context, q *request) (primitive.Response, error){
+		primitive.FanOutPoint:       fanOut,
 		primitive.PollingChannelURI: pollingChannelURI,
 	}
 }

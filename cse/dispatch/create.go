@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/viot-project/viot/cse/primitive"
@@ -35,6 +36,8 @@ func (q *request) create(ctx context.Context) (primitive.Response, error) {
 		return primitive.Response{}, primitive.Errorf(primitive.OperationNotAllowed, "%s cannot be created here", t)
 	case t.Supported() && !t.Creatable():
 		return primitive.Response{}, primitive.Errorf(primitive.OperationNotAllowed, "only the CSE creates %s", t)
+	case t == resource.TypeRemoteCSE && q.originator != q.d.Admin && !strings.HasPrefix(q.originator, "/"):
+		return primitive.Response{}, primitive.Errorf(primitive.OperationNotAllowed, "an AE cannot register a CSE")
 	case !t.Supported() && t > 0 && t <= highestType:
 		return primitive.Response{}, primitive.Errorf(primitive.NotImplemented, "resource type %d is not implemented", t)
 	case !t.Supported():
@@ -45,6 +48,9 @@ func (q *request) create(ctx context.Context) (primitive.Response, error) {
 		return primitive.Response{}, err
 	}
 	if err := resource.CheckCreate(t, specialisation, given); err != nil {
+		if refusal := q.refusal(ctx, t); refusal != nil {
+			err = refusal // which says more than what is wrong with the child
+		}
 		return primitive.Response{}, err
 	}
 	b := &birth{t: t, specialisation: specialisation, given: given, attributes: kept(given)}
@@ -66,15 +72,19 @@ func (q *request) create(ctx context.Context) (primitive.Response, error) {
 	if err := q.admit(ctx, b, permit); err != nil {
 		return primitive.Response{}, err
 	}
-	created, err := q.d.Store.Create(ctx, store.Creation{
-		Parent: q.to, Now: q.now, Receipt: q.receipt(), ReceiptUntil: q.now.Add(receiptLifetime),
-		Build: func(parent store.Node) (resource.Resource, error) {
-			if err := permit(parent); err != nil {
-				return resource.Resource{}, err
-			}
-			return q.build(b, parent)
-		},
-		After: q.born, Displaced: q.d.removed,
+	var created resource.Resource
+	err = q.reconsidered(ctx, func() (err error) {
+		created, err = q.d.Store.Create(ctx, store.Creation{
+			Parent: q.to, Now: q.now, Receipt: q.receipt(), ReceiptUntil: q.now.Add(receiptLifetime),
+			Build: func(parent store.Node) (resource.Resource, error) {
+				if err := permit(parent); err != nil {
+					return resource.Resource{}, err
+				}
+				return q.build(b, parent)
+			},
+			After: q.born, Displaced: q.d.removed,
+		})
+		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		err = q.whyNoParent(ctx, t)
@@ -88,6 +98,22 @@ func (q *request) create(ctx context.Context) (primitive.Response, error) {
 	return q.created(created, given), nil
 }
 
+// refusal is why the originator cannot create a child of type t here whatever it is like, nil if it can.
+func (q *request) refusal(ctx context.Context, t resource.Type) error {
+	parent, err := q.d.Store.Get(ctx, q.to, q.now)
+	switch {
+	case err != nil || t == resource.TypeAE:
+		return nil
+	case !parent.Resource.Type.MayContain(t):
+		return invalidChild(parent.Resource.Type, t)
+	}
+	who := q.who(resource.MayCreate, t)
+	if who.Registered, err = q.registered(ctx); err != nil {
+		return err
+	}
+	return q.agree(ctx, who, parent)
+}
+
 // admit asks the type's behaviour about b, but not before permit has agreed: it may ask others on behalf of the originator.
 func (q *request) admit(ctx context.Context, b *birth, permit func(store.Node) error) error {
 	admit := behaviours[b.t].admit
@@ -98,7 +124,7 @@ func (q *request) admit(ctx context.Context, b *birth, permit func(store.Node) e
 	if err != nil {
 		return err
 	}
-	if err := permit(parent); err != nil {
+	if err := q.reconsidered(ctx, func() error { return permit(parent) }); err != nil {
 		return err
 	}
 	return admit(ctx, q, b)
@@ -124,7 +150,7 @@ func invalidChild(parent, child resource.Type) error {
 func (q *request) policies(ctx context.Context, attributes resource.Attributes) ([]string, error) {
 	var ids []string
 	for _, to := range attributes.Strings("acpi") {
-		a, err := q.d.Identity.Resolve(to)
+		a, err := q.d.resolve(ctx, to, q.now)
 		if err != nil {
 			return nil, primitive.Errorf(primitive.BadRequest, "access control policy %q: %s", to, primitive.AsError(err).Detail)
 		}
@@ -163,7 +189,7 @@ func (q *request) created(r resource.Resource, given resource.Attributes) primit
 	case primitive.ModifiedAttributes:
 		response.Content = modified(r, given)
 	default:
-		response.Content = r.Wrap()
+		response.Content = q.shown(r.Wrap())
 	}
 	return response
 }

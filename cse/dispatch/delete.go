@@ -31,14 +31,18 @@ func (q *request) delete(ctx context.Context) (primitive.Response, error) {
 		if err != nil {
 			return primitive.Response{}, err
 		}
-		if err := permit(n); err != nil {
+		if err := q.reconsidered(ctx, func() error { return permit(n) }); err != nil {
 			return primitive.Response{}, err
 		}
 		if response, err = q.answer(ctx, primitive.Deleted, n.Resource); err != nil {
 			return primitive.Response{}, err
 		}
 	}
-	deleted, err := q.d.Store.Delete(ctx, q.to, q.now, permit, q.d.removed)
+	var deleted resource.Resource
+	err := q.reconsidered(ctx, func() (err error) {
+		deleted, err = q.d.Store.Delete(ctx, q.to, q.now, permit, q.d.removed)
+		return err
+	})
 	if err != nil {
 		return primitive.Response{}, err
 	}

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"strings"
 
 	"github.com/viot-project/viot/cse/access"
 	"github.com/viot-project/viot/cse/primitive"
@@ -55,7 +56,7 @@ func (q *request) find(ctx context.Context, root resource.Resource, operation re
 			return f, err
 		}
 		for _, r := range page.Resources {
-			allowed, err := q.mayFind(r, page.Governors[r.Governor], operation, verdicts)
+			allowed, err := q.mayFind(ctx, r, page.Governors[r.Governor], operation, verdicts)
 			switch {
 			case err != nil:
 				return f, err
@@ -82,7 +83,7 @@ type verdict struct {
 	t        resource.Type
 }
 
-func (q *request) mayFind(r resource.Resource, governor store.Node, operation resource.Permission, verdicts map[verdict]bool) (bool, error) {
+func (q *request) mayFind(ctx context.Context, r resource.Resource, governor store.Node, operation resource.Permission, verdicts map[verdict]bool) (bool, error) {
 	key := verdict{r.Governor, r.Type}
 	if allowed, known := verdicts[key]; known {
 		return allowed, nil
@@ -92,12 +93,28 @@ func (q *request) mayFind(r resource.Resource, governor store.Node, operation re
 	}
 	governor.Governor = governor.Resource
 	governor.Resource = resource.Resource{ID: r.ID, Type: r.Type, Attributes: r.Attributes}
-	allowed := access.Allowed(q.who(operation, 0), subject(governor))
-	if operation == resource.MayRetrieve && allowed && hidden(governor) {
+	allowed, err := q.found(ctx, operation, governor)
+	if err != nil {
+		return false, err
+	}
+	if allowed && hidden(governor) {
 		allowed = false
 	}
 	verdicts[key] = allowed
 	return allowed, nil
+}
+
+// found reports whether the originator may find n. Groups and roles count, but no authorization server is asked about what is found.
+func (q *request) found(ctx context.Context, operation resource.Permission, n store.Node) (bool, error) {
+	who := q.who(operation, 0)
+	if access.Allowed(who, subject(n)) {
+		return true, nil
+	}
+	learnt, err := q.lookUp(ctx, n)
+	if err != nil || !learnt {
+		return false, err
+	}
+	return access.Allowed(q.who(operation, 0), subject(n)), nil
 }
 
 // reference is m2m:childResourceRef.
@@ -115,10 +132,15 @@ func (q *request) references(list []resource.Resource) []reference {
 	return refs
 }
 
-// address is how r is named in a result: by names, or by its identifier if the originator wants that (drt).
+// address is how r is named in a result: by names, or by its identifier if the originator wants that (drt). It is CSE-relative unless the
+// request or its originator comes from outside.
 func (q *request) address(r resource.Resource) string {
+	address := r.ID
 	if q.Structured {
-		return r.Path
+		address = r.Path
 	}
-	return primitive.Address{ID: r.ID}.String()
+	if strings.HasPrefix(q.To, "/") || strings.HasPrefix(q.originator, "/") {
+		return q.d.Identity.CSEID + "/" + address
+	}
+	return address
 }

@@ -102,7 +102,7 @@ func (d *Dispatcher) handle(ctx context.Context, r primitive.Request) (primitive
 		return q.forward(ctx)
 	}
 	var err error
-	if q.to, err = d.Identity.Resolve(r.To); err != nil {
+	if q.to, err = d.resolve(ctx, r.To, now); err != nil {
 		return primitive.Response{}, err
 	}
 	if q.to.Point != "" {
@@ -176,6 +176,8 @@ type request struct {
 	to         primitive.Address
 	now        time.Time
 	originator string // From in CSE-relative form
+	consent    consent
+	visible    []string // the only attributes of the result that the originator may see; nil is all
 }
 
 // asError gives the store's errors their status. The store being away is never NotFound.

@@ -19,7 +19,7 @@ func (q *request) notify(ctx context.Context) (primitive.Response, error) {
 	if take == nil {
 		return primitive.Response{}, primitive.Errorf(primitive.BadRequest, "the target takes no notification; a create needs its resource type, as in Content-Type: application/json;ty=3")
 	}
-	if err := q.permit(q.who(resource.MayNotify, 0), n); err != nil {
+	if err := q.agree(ctx, q.who(resource.MayNotify, 0), n); err != nil {
 		return primitive.Response{}, err
 	}
 	return take(ctx, q, n)

@@ -27,7 +27,7 @@ func (q *request) retrieve(ctx context.Context) (primitive.Response, error) {
 	if who.Registered, err = q.registered(ctx); err != nil {
 		return primitive.Response{}, err
 	}
-	if err := q.permit(who, n); err != nil {
+	if err := q.agree(ctx, who, n); err != nil {
 		return primitive.Response{}, err
 	}
 	if n.Resource.ID == "" {
@@ -38,6 +38,11 @@ func (q *request) retrieve(ctx context.Context) (primitive.Response, error) {
 	}
 	if discovery {
 		return q.discover(ctx, n.Resource)
+	}
+	if show := behaviours[n.Resource.Type].show; show != nil {
+		if err := show(ctx, q, &n); err != nil {
+			return primitive.Response{}, err
+		}
 	}
 	return q.answer(ctx, primitive.OK, n.Resource)
 }

@@ -40,7 +40,7 @@ func (q *request) update(ctx context.Context) (primitive.Response, error) {
 	if changesPolicies {
 		permit = q.permitPolicies
 	}
-	if err := permit(n); err != nil {
+	if err := q.reconsidered(ctx, func() error { return permit(n) }); err != nil {
 		return primitive.Response{}, err
 	}
 	if changesPolicies && len(given) > 1 {
@@ -89,7 +89,7 @@ func (q *request) update(ctx context.Context) (primitive.Response, error) {
 	case primitive.ModifiedAttributes:
 		response.Content = difference(updated, given)
 	default:
-		response.Content = updated.Wrap()
+		response.Content = q.shown(updated.Wrap())
 	}
 	return response, nil
 }
@@ -130,11 +130,14 @@ func (q *request) change(n store.Node, given resource.Attributes, longest time.T
 	return c, nil
 }
 
-// difference is r with the attributes that the update set, deleted ones as null, and those the CSE changed with them.
+// difference is r with the attributes that the update set to something else than what was given, deleted ones as null, and those the CSE
+// changed with them. TS-0004 table 6.3.4.2.5-1, modified attributes.
 func difference(r resource.Resource, given resource.Attributes) json.RawMessage {
 	all, some := members(r), map[string]any{}
-	for name := range given {
-		some[name] = all[name]
+	for name, v := range given {
+		if now, ok := all[name].(json.RawMessage); !ok || string(now) != string(v) {
+			some[name] = all[name]
+		}
 	}
 	for _, name := range []string{"lt", "st"} {
 		if v, ok := all[name]; ok {

@@ -98,6 +98,25 @@ func (i Identity) Resolve(to string) (Address, error) {
 	return a, nil
 }
 
+// Hybrid splits an address of this CSE that starts with a resource identifier and goes on with names, TS-0001 clause 9.3.1; ok is false
+// if to is none. Virtual children alone are no names: Resolve reads such an address.
+func (i Identity) Hybrid(to string) (id, below string, ok bool) {
+	if !i.Local(to) {
+		return "", "", false
+	}
+	rest, err := i.relative(to)
+	if err != nil || len(rest) > maxAddress {
+		return "", "", false
+	}
+	segments := strings.Split(rest, "/")
+	var a Address
+	names := a.cutVirtual(segments)
+	if len(names) < 2 || names[0] == "-" || names[0] == i.Name || !validSegment(names[0]) {
+		return "", "", false
+	}
+	return segments[0], strings.Join(segments[1:], "/"), true
+}
+
 // cutVirtual takes the virtual child off the end of segments, which are not empty, and returns what is left.
 func (a *Address) cutVirtual(segments []string) []string {
 	for i, s := range segments[1:] {
