@@ -71,6 +71,7 @@ func New(c Config, s store.Store, log hclog.Logger) *Server {
 	v.dispatcher.Ending, v.end = context.WithCancel(context.Background())
 	v.worker = &worker.Worker{Store: s, Log: log.Named("worker"), Handlers: map[string]worker.Handler{
 		dispatch.KindTimeSeries: v.dispatcher.WatchTimeSeries,
+		dispatch.KindLocation:   v.dispatcher.FollowLocation,
 		dispatch.TaskRequest:    v.dispatcher.CarryOut, dispatch.TaskResult: v.dispatcher.SendResult,
 	}}
 	m := newMetrics()

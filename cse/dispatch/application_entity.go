@@ -10,6 +10,8 @@ import (
 
 // applicationEntity is the behaviour of AE: its identifier is its AE-ID.
 var applicationEntity = behaviour{
+	admit: admitApplication,
+	show:  showNodeLink,
 	build: func(q *request, b *birth, r *resource.Resource, _ store.Node) (err error) {
 		if r.ID, err = q.applicationID(); err != nil {
 			return err

@@ -53,6 +53,10 @@ func init() {
 		resource.TypeRequest:            requestResource,
 		resource.TypeGroup:              group,
 		resource.TypeFlexContainer:      flexContainer,
+		resource.TypeLocationPolicy:     locationPolicy,
+		resource.TypeNode:               node,
+		resource.TypeSchedule:           schedule,
+		resource.TypeSemanticDescriptor: semanticDescriptor,
 		resource.TypeMgmtObj:            mgmtObj,
 		resource.TypeTimeSeries:         timeSeries,
 		resource.TypeTimeSeriesInstance: timeSeriesInstance,
@@ -76,4 +80,6 @@ type birth struct {
 	given          resource.Attributes // as the originator sent them
 	attributes     resource.Attributes // as they will be kept; a copy of given to begin with, without those that are fields of resource.Resource
 	policies       []string            // identifiers that accessControlPolicyIDs name
+	name           string              // resource name that the type demands; empty for the originator's choice
+	id             string              // identifier that has been chosen already; empty if none
 }

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/base32"
 	"encoding/binary"
@@ -36,10 +37,7 @@ func (q *request) build(b *birth, parent store.Node) (resource.Resource, error) 
 			return r, err
 		}
 	}
-	name := b.given.String("rn")
-	if name == "" {
-		name = r.ID
-	}
+	name := cmp.Or(b.name, b.given.String("rn"), r.ID)
 	r.Path = parent.Resource.Path + "/" + name
 	if len(r.Path) > maxPath {
 		return r, primitive.Errorf(primitive.BadRequest, "the address would have %d bytes, at most %d are possible", len(r.Path), maxPath)

@@ -15,20 +15,11 @@ var container = behaviour{
 		return nil
 	},
 	change: func(_ *request, n store.Node, attributes resource.Attributes, c *store.Change) error {
-		c.Resource.MaxCount, c.Resource.MaxBytes = attributes.Int("mni"), attributes.Int("mbs")
-		c.MaxAge = maxAge(attributes)
+		limit(attributes, c)
 		before, err := n.Resource.Decode()
 		// TS-0001 clause 9.6.6: what could not be retrieved is not to become so.
 		c.DropInstances = err == nil && before.Bool("disr") && !attributes.Bool("disr")
 		return err
-	},
-}
-
-// contentInstance is the behaviour of contentInstance.
-var contentInstance = behaviour{
-	build: func(_ *request, b *birth, r *resource.Resource, parent store.Node) error {
-		r.Size = resource.ContentSize(b.given["con"])
-		return fit(r, parent)
 	},
 }
 
@@ -47,6 +38,12 @@ func fit(r *resource.Resource, parent store.Node) error {
 		}
 	}
 	return nil
+}
+
+// limit completes the change of a resource that limits its instances.
+func limit(attributes resource.Attributes, c *store.Change) {
+	c.Resource.MaxCount, c.Resource.MaxBytes = attributes.Int("mni"), attributes.Int("mbs")
+	c.MaxAge = maxAge(attributes)
 }
 
 // maxAge is the maxInstanceAge of a container, nil if it has none that matters.

@@ -96,12 +96,6 @@ func completeDelta(a resource.Attributes) error {
 	return resource.CheckState(resource.TypeTimeSeries, "", a)
 }
 
-// limit completes the change of a resource that limits its instances.
-func limit(attributes resource.Attributes, c *store.Change) {
-	c.Resource.MaxCount, c.Resource.MaxBytes = attributes.Int("mni"), attributes.Int("mbs")
-	c.MaxAge = maxAge(attributes)
-}
-
 // timeSeriesInstance is the behaviour of timeSeriesInstance, TS-0004 clause 7.4.39. Its identifier is made of that of its parent and its
 // dataGenerationTime, so that the store refuses a second one of the same time.
 var timeSeriesInstance = behaviour{
