@@ -111,9 +111,11 @@ var flexContainers, flexInstances, flexDomains = parseFlexTable(flexTable)
 // parseFlexTable reads the table of specialisations, TS-0023. A line without indent is a domain: its prefix and the start of its
 // containerDefinitions. A line indented by two is a specialisation: its short name and the rest of its containerDefinition.
 // Lines below have its attributes, short=long:kind, with ! after those that a Create must have and ^ after those that an Update
-// must not; customAttributes are optional otherwise, TS-0004 table 7.4.37.1-3. Kinds are string, number (f), integer, non-negative integer, boolean, and list.
+// must not; customAttributes are optional otherwise, as in TS-0004's table of the attributes of flexContainer. Kinds are string,
+// number (f), integer, non-negative integer, boolean, and list.
 func parseFlexTable(table string) (containers, instances map[string]*definition, domains map[string]bool) {
-	containers, instances, domains = map[string]*definition{}, map[string]*definition{}, map[string]bool{"dcfg": true}
+	containers, instances = map[string]*definition{}, map[string]*definition{}
+	domains = map[string]bool{"dcfg": true}
 	var domain, start string
 	var element, definitionID string
 	var own []Attribute

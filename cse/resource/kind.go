@@ -10,17 +10,17 @@ type Kind int
 
 // The kinds of values. The zero Kind is Any: the value is written as it comes.
 const (
-	Any      Kind = iota // not known, or free to the originator
-	String               // also timestamps, durations, identifiers and addresses
-	Integer              // also enumerations
-	Float                // any number
-	Boolean              //
-	Object               // a structured attribute; KindOf knows its members by the name of the attribute
-	Strings              // a list of String
-	Integers             // a list of Integer
-	Floats               // a list of Float
-	Objects              // a list of Object
-	Anything             // a list of Any
+	Any     Kind = iota // not known, or free to the originator
+	String              // also timestamps, durations, identifiers and addresses
+	Integer             // also enumerations
+	Float               // any number
+	Boolean
+	Object   // a structured attribute; KindOf knows its members by the name of the attribute
+	Strings  // a list of String
+	Integers // a list of Integer
+	Floats   // a list of Float
+	Objects  // a list of Object
+	Anything // a list of Any
 )
 
 // String is the name of k for messages, such as "list of strings".

@@ -71,7 +71,8 @@ var (
 		Attribute{"url", "URL", Mandatory, Optional, OA, text},
 		Attribute{"ud", "update", Mandatory, Optional, OA, boolean},
 		Attribute{"uds", "updateStatus", NotPresent, Optional, OA, actionStatus})
-	software = commanded([][2]string{{"in", "un"}, {"act", "dea"}}, specialised(1002, "m2m:swr", "software", notBoth([2]string{"in", "un"}, [2]string{"act", "dea"}),
+	software = commanded([][2]string{{"in", "un"}, {"act", "dea"}}, specialised(1002, "m2m:swr", "software",
+		notBoth([2]string{"in", "un"}, [2]string{"act", "dea"}),
 		Attribute{"vr", "version", Mandatory, Optional, OA, text},
 		Attribute{"swn", "softwareName", Mandatory, Optional, OA, text},
 		Attribute{"url", "URL", Mandatory, Optional, OA, text},

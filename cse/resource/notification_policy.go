@@ -37,7 +37,8 @@ var policyDeletionRules = definition{
 	updatable: true,
 	children:  []Type{TypeSubscription},
 	attributes: with([]Attribute{
-		{"dr", "deletionRules", Optional, NotPresent, NA, structure(may("tod", listOf(schedule)), may("lr", locationRegion.or(listOf(locationRegion))))},
+		{"dr", "deletionRules", Optional, NotPresent, NA,
+			structure(may("tod", listOf(schedule)), may("lr", locationRegion.or(listOf(locationRegion))))},
 		{"drr", "deletionRulesRelation", Optional, Optional, NA, enumeration(span{1, 2})},
 	}, governed),
 }

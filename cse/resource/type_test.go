@@ -107,7 +107,8 @@ func TestInstancesHaveParents(t *testing.T) {
 func TestUnknownType(t *testing.T) {
 	t.Parallel()
 	none := Type(999)
-	if none.Supported() || none.Has("ty") || none.MayContain(TypeAE) || none.Creatable() || none.Element() != "" || none.Edges() != nil || none.Announced() != 0 {
+	if none.Supported() || none.Has("ty") || none.MayContain(TypeAE) || none.Creatable() || none.Element() != "" ||
+		none.Edges() != nil || none.Announced() != 0 {
 		t.Error("got something about a type that does not exist")
 	}
 	if _, _, err := Parse(none, json.RawMessage(`{"m2m:x":{}}`)); err == nil {
