@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/viot-project/viot/cse/primitive"
@@ -36,8 +35,6 @@ func (q *request) create(ctx context.Context) (primitive.Response, error) {
 		return primitive.Response{}, primitive.Errorf(primitive.OperationNotAllowed, "%s cannot be created here", t)
 	case t.Supported() && !t.Creatable():
 		return primitive.Response{}, primitive.Errorf(primitive.OperationNotAllowed, "only the CSE creates %s", t)
-	case t == resource.TypeRemoteCSE && q.originator != q.d.Admin && !strings.HasPrefix(q.originator, "/"):
-		return primitive.Response{}, primitive.Errorf(primitive.OperationNotAllowed, "an AE cannot register a CSE")
 	case !t.Supported() && t > 0 && t <= highestType:
 		return primitive.Response{}, primitive.Errorf(primitive.NotImplemented, "resource type %d is not implemented", t)
 	case !t.Supported():
@@ -46,6 +43,11 @@ func (q *request) create(ctx context.Context) (primitive.Response, error) {
 	specialisation, given, err := resource.Parse(t, q.Content)
 	if err != nil {
 		return primitive.Response{}, err
+	}
+	if t == resource.TypeRemoteCSE {
+		if _, err := q.remoteID(given); err != nil {
+			return primitive.Response{}, err // who registers comes before what
+		}
 	}
 	if err := resource.CheckCreate(t, specialisation, given); err != nil {
 		if refusal := q.refusal(ctx, t); refusal != nil {

@@ -34,14 +34,12 @@ func (q *request) remoteID(given resource.Attributes) (string, error) {
 	}
 	name, ok := strings.CutPrefix(id, "/")
 	switch {
-	case q.originator != q.d.Admin && !strings.HasPrefix(q.originator, "/"):
-		return "", primitive.Errorf(primitive.OperationNotAllowed, "an AE cannot register a CSE")
 	case !ok || !primitive.ValidName(name):
 		return "", primitive.Errorf(primitive.BadRequest, "%q is no CSE-ID: it must be a slash and a name", id)
 	case id == q.d.Identity.CSEID:
 		return "", primitive.Errorf(primitive.Conflict, "%q is the CSE-ID of this CSE", id)
 	case q.originator != q.d.Admin && q.originator != id:
-		return "", primitive.Errorf(primitive.OriginatorHasNoPrivilege, "originator %q cannot register the CSE %q", q.From, id)
+		return "", primitive.Errorf(primitive.OperationNotAllowed, "originator %q cannot register the CSE %q", q.From, id)
 	}
 	return id, nil
 }
