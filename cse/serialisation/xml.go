@@ -10,7 +10,7 @@ import (
 
 // The mapping between XML and JSON is that of the oneM2M schemas (TS-0004 clause 8.2): global elements have the prefix m2m, or that of
 // their domain; attributes of resources are elements without a prefix, but for rn, which is an XML attribute. A list of simple
-// values is one element with an xs:list, a list of structures is an element for each. A reference to a child is an element with
+// values is one element with an xs:list, a list of structures (or of schedule entries) is an element for each. A reference to a child is an element with
 // the XML attributes nm and typ. Null is an element with xsi:nil.
 
 // Namespaces. Prefixes of other domains are bound below that of oneM2M; when read, the prefix that the document chose counts.
@@ -55,6 +55,10 @@ func kindOf(object, name string) resource.Kind {
 func listed(object, name string) bool {
 	return qualified(object) && qualified(name) && object != "m2m:rce"
 }
+
+// elementwise are the lists of strings that are written as an element for each, because their items have spaces: schedule entries
+// and queries.
+func elementwise(name string) bool { return name == "actw" || name == "sce" || name == "smf" }
 
 // checkName refuses names that XML cannot have.
 func checkName(name string) error {

@@ -318,6 +318,13 @@ func appendNodes(b []byte, list []*node, k resource.Kind) ([]byte, error) {
 			}
 			continue
 		}
+		if elementwise(n.name) && strings.TrimSpace(n.text) != "" {
+			comma()
+			if b, err = appendString(b, n.text); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		for text := range strings.FieldsSeq(n.text) {
 			comma()
 			if b, err = appendText(b, text, item); err != nil {

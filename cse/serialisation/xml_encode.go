@@ -115,11 +115,11 @@ func (w *xmlWriter) element(m member, k resource.Kind, root bool) error {
 	switch simple := k == resource.Strings || k == resource.Integers || k == resource.Floats; {
 	case !isList:
 		return w.one(m.name, m.value, k, root)
-	case simple && !structured(list):
+	case simple && !structured(list) && !elementwise(m.name):
 		return w.simpleList(m.name, list, root)
 	case root:
 		return fmt.Errorf("%s is a list, which needs more than one element", m.name)
-	case len(list) == 0 || len(list) == 1 && k != resource.Objects:
+	case len(list) == 0 || len(list) == 1 && k != resource.Objects && !simple:
 		return fmt.Errorf("%s is a list of %d, which only JSON can tell from no list", m.name, len(list))
 	}
 	for _, item := range list {
@@ -135,8 +135,11 @@ func (w *xmlWriter) element(m member, k resource.Kind, root bool) error {
 
 // itemKind is the kind of the items of a list of kind k.
 func itemKind(k resource.Kind) resource.Kind {
-	if k == resource.Objects {
+	switch k {
+	case resource.Objects:
 		return resource.Object
+	case resource.Strings:
+		return resource.String
 	}
 	return resource.Any
 }
