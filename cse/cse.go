@@ -77,7 +77,7 @@ func New(c Config, s store.Store, log hclog.Logger) *Server {
 	m := newMetrics()
 	binding := &httpbinding.Handler{
 		Dispatcher: v.dispatcher, MaxBody: c.MaxBody, Timeout: c.RequestTimeout, LongTimeout: c.LongTimeout,
-		AllowedOrigins: c.Security.AllowedOrigins,
+		AllowedOrigins: c.Security.AllowedOrigins, TrustedProxies: c.Security.TrustedProxies,
 	}
 	if checker := c.Security.checker(v.dispatcher.Identity, log); checker != nil {
 		binding.Authenticator = checker

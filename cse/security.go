@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -20,11 +21,12 @@ import (
 // Security is how a CSE instance protects its connections, and how originators prove who they are. The zero Security is that of a closed
 // network: no TLS, and originators are who they say.
 type Security struct {
-	Certificate, Key string // PEM files; both empty to serve without TLS
-	ClientCA         string // PEM file with the authorities of client certificates; empty to ask for none
-	TrustedCA        string // PEM file with the authorities of the peers this CSE sends requests to; empty for those of the system
-	AllowedOrigins   []string
-	Modes            []string // of plain, token, certificate: what is accepted as proof
+	Certificate, Key string         // PEM files; both empty to serve without TLS
+	ClientCA         string         // PEM file with the authorities of client certificates; empty to ask for none
+	TrustedCA        string         // PEM file with the authorities of the peers this CSE sends requests to; empty for those of the system
+	AllowedOrigins   []string       // web origins whose pages may use the CSE
+	TrustedProxies   []netip.Prefix // whose word (X-Forwarded-For) about where requests come from is believed
+	Modes            []string       // of plain, token, certificate: what is accepted as proof
 
 	TokenKeys       string // file of keys
 	TokenJWKS       string // URL of keys
@@ -70,6 +72,8 @@ func (s *Security) flags(f *flag.FlagSet) {
 	f.StringVar(&s.TrustedCA, "tls-trusted-ca", "", "PEM file with the authorities of peers that requests and notifications are sent to; "+
 		"without it those of the system")
 	f.Var((*list)(&s.AllowedOrigins), "cors-origins", "web origins whose pages may use the CSE (CORS), separated by commas; * for all")
+	f.Func("trusted-proxies", "networks of load balancers, separated by commas, whose word (X-Forwarded-For) about where requests come from "+
+		"is believed, for policies that depend on it", s.setTrustedProxies)
 	f.Var((*list)(&s.Modes), "identity", "how originators prove who they are, separated by commas: plain (they are believed), "+
 		"token (bearer token), certificate (TLS client certificate)")
 	f.StringVar(&s.TokenKeys, "token-keys", "", "file with the keys of tokens: a JWKS, public keys in PEM, or a shared secret")
@@ -82,6 +86,23 @@ func (s *Security) flags(f *flag.FlagSet) {
 	f.DurationVar(&s.TokenRefresh, "token-refresh", 10*time.Minute, "how often the JWKS is fetched")
 	f.BoolVar(&s.CommonName, "certificate-common-name", false, "client certificates without an identifier of oneM2M as URI name the originator "+
 		"by their common name")
+}
+
+// setTrustedProxies reads a list of networks or addresses.
+func (s *Security) setTrustedProxies(value string) error {
+	s.TrustedProxies = nil
+	for part := range strings.FieldsFuncSeq(value, func(r rune) bool { return r == ',' || r == ' ' }) {
+		prefix, err := netip.ParsePrefix(part)
+		if err != nil {
+			address, addressErr := netip.ParseAddr(part)
+			if addressErr != nil {
+				return fmt.Errorf("%q is no network like 10.0.0.0/8", part)
+			}
+			prefix = netip.PrefixFrom(address, address.BitLen())
+		}
+		s.TrustedProxies = append(s.TrustedProxies, prefix)
+	}
+	return nil
 }
 
 // load checks s and reads the files it names. It reports everything that is wrong.

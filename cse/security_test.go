@@ -279,6 +279,7 @@ func TestSecurityProblems(t *testing.T) {
 		"-tls-client-ca: needs":                 {"-tls-client-ca", c.ca},
 		"-tls-client-ca: " + c.key:              {"-tls-client-ca", c.key, "-tls-certificate", c.certificate, "-tls-key", c.key},
 		"-tls-trusted-ca: open":                 {"-tls-trusted-ca", "none"},
+		`is no network like 10.0.0.0/8`:         {"-trusted-proxies", "10.0.0.0/8,somewhere"},
 		"-identity: must be of":                 {"-identity", "plain,password"},
 		"-identity: must be at least one":       {"-identity", ","},
 		"-identity: certificate needs":          {"-identity", "certificate"},

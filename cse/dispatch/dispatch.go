@@ -13,6 +13,7 @@ import (
 
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
+	"github.com/viot-project/viot/cse/serialisation"
 	"github.com/viot-project/viot/cse/store"
 )
 
@@ -50,7 +51,7 @@ func (d *Dispatcher) Base(now time.Time) resource.Resource {
 	a.Set("csi", d.Identity.CSEID)
 	a.Set("srt", resource.Types())
 	a.Set("srv", d.Releases)
-	a.Set("csz", []string{"application/json"})
+	a.Set("csz", serialisation.MediaTypes())
 	a.Set("poa", append([]string{}, d.Points...))
 	return resource.Resource{
 		ID: d.Identity.BaseID(), Type: resource.TypeCSEBase, Path: d.Identity.Name, CreatedAt: now, ModifiedAt: now,

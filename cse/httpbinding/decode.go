@@ -5,7 +5,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -20,9 +19,7 @@ import (
 func (h *Handler) decode(w http.ResponseWriter, r *http.Request) (primitive.Request, answer, error) {
 	p := primitive.Request{To: target(r.URL.Path), ResultContent: primitive.DefaultResult, Structured: true}
 	a := answer{method: r.Method}
-	if peer, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		p.RemoteIP = peer.Addr().Unmap()
-	}
+	p.RemoteIP = h.remoteIP(r)
 	headersErr := decodeHeaders(r.Header, &p, &a)
 	if !utf8.ValidString(p.To) {
 		return p, a, primitive.Errorf(primitive.BadRequest, "the address is not UTF-8")

@@ -5,6 +5,7 @@ package httpbinding
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/viot-project/viot/cse/primitive"
@@ -26,11 +27,12 @@ type authenticator interface {
 // Handler serves the Mca reference point. Its fields are set before its first use and not changed.
 type Handler struct {
 	Dispatcher     dispatcher
-	Authenticator  authenticator // nil believes what requests claim
-	MaxBody        int64         // bytes of a request body; more is refused
-	Timeout        time.Duration // for one request; the originator's own expiration may be shorter
-	LongTimeout    time.Duration // for one that says itself that it will take longer; no more than Timeout if zero
-	AllowedOrigins []string      // web origins whose pages may use the CSE, such as https://app.example; * allows all
+	Authenticator  authenticator  // nil believes what requests claim
+	MaxBody        int64          // bytes of a request body; more is refused
+	Timeout        time.Duration  // for one request; the originator's own expiration may be shorter
+	LongTimeout    time.Duration  // for one that says itself that it will take longer; no more than Timeout if zero
+	TrustedProxies []netip.Prefix // from where X-Forwarded-For is believed
+	AllowedOrigins []string       // web origins whose pages may use the CSE, such as https://app.example; * allows all
 }
 
 // ServeHTTP implements http.Handler.
