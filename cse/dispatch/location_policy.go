@@ -75,7 +75,7 @@ func admitLocationPolicy(ctx context.Context, q *request, b *birth) error {
 	}
 	r, err := q.d.Store.Create(ctx, creation)
 	if errors.Is(err, store.ErrNameTaken) {
-		if err = q.putAwayOrphanNamed(ctx, name); err == nil {
+		if err = q.putAwayOrphanNamed(ctx, name); err == nil || errors.Is(err, store.ErrNotFound) { // maybe it went meanwhile
 			r, err = q.d.Store.Create(ctx, creation)
 		}
 	}
