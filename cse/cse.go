@@ -55,7 +55,7 @@ func New(c Config, s store.Store, log hclog.Logger) *Server {
 		},
 	}
 	v.client = httpbinding.NewClient(httpbinding.ClientOptions{
-		Timeout: c.RequestTimeout, MaxBody: c.MaxBody, TLS: c.Security.clientTLS(),
+		Timeout: c.RequestTimeout, MaxBody: c.MaxBody, TLS: c.Security.clientTLS(log),
 	})
 	router := &reach.Router{
 		Store: s, Identity: v.dispatcher.Identity, Client: v.client, Local: v.dispatcher,
@@ -123,7 +123,7 @@ func (v *Server) Serve(ctx context.Context, l net.Listener) error {
 		WriteTimeout:      headerTimeout + 2*v.config.RequestTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
-		TLSConfig:         v.config.Security.serverTLS(),
+		TLSConfig:         v.config.Security.serverTLS(v.log),
 		Protocols:         protocols(),
 		ErrorLog:          v.log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
 	}

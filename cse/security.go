@@ -218,11 +218,11 @@ func (s *Security) checker(self primitive.Identity, log hclog.Logger) *identity.
 
 // serverTLS is how to serve; nil without TLS. A client certificate is asked for, not
 // demanded: probes and other proofs of identity need none.
-func (s *Security) serverTLS() *tls.Config {
+func (s *Security) serverTLS(log hclog.Logger) *tls.Config {
 	if s.pair == nil {
 		return nil
 	}
-	c := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*s.pair}, ClientCAs: s.clients}
+	c := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: newCertificateFiles(s, log).forClient, ClientCAs: s.clients}
 	if s.clients != nil {
 		c.ClientAuth = tls.VerifyClientCertIfGiven
 	}
@@ -230,10 +230,10 @@ func (s *Security) serverTLS() *tls.Config {
 }
 
 // clientTLS is how to connect to peers: with the own certificate if they ask for one.
-func (s *Security) clientTLS() *tls.Config {
+func (s *Security) clientTLS(log hclog.Logger) *tls.Config {
 	c := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: s.trusted}
 	if s.pair != nil {
-		c.Certificates = []tls.Certificate{*s.pair}
+		c.GetClientCertificate = newCertificateFiles(s, log).forServer
 	}
 	return c
 }
