@@ -25,7 +25,7 @@ type creation struct {
 
 // family is a parent in a transaction that creates children in it, with its counters as they will be.
 type family struct {
-	node    store.Node
+	node    watched
 	counted bool // its counters changed
 }
 
@@ -58,21 +58,18 @@ func (s *Store) createOnce(ctx context.Context, group []*creation) error {
 		for _, c := range group {
 			c.parent, c.result, c.instances, c.tasks, c.err, c.repeat = nil, resource.Resource{}, nil, nil, nil, false
 		}
-		families, err := t.lockParents(ctx, group)
+		families, err := t.openFamilies(ctx, group)
 		if err != nil {
-			return err
-		}
-		if err := t.answerRepeats(ctx, group); err != nil {
 			return err
 		}
 		if err := t.buildChildren(ctx, group); err != nil {
 			return err
 		}
 		var children []resource.Resource
-		var receipts [][]any
-		var tasks []store.Task
+		var receipted [][]any
+		var effects []store.Task
 		for _, c := range group {
-			tasks = append(tasks, c.tasks...) // also of one that failed: what it displaced is gone
+			effects = append(effects, c.tasks...) // also of one that failed: what it displaced is gone
 			if c.err != nil || c.repeat {
 				continue
 			}
@@ -82,34 +79,48 @@ func (s *Store) createOnce(ctx context.Context, group []*creation) error {
 				if err != nil {
 					return err
 				}
-				receipts = append(receipts, []any{c.Receipt, micros(c.ReceiptUntil), string(result)})
+				receipted = append(receipted, []any{c.Receipt, micros(c.ReceiptUntil), string(result)})
 			}
 		}
-		if err := t.insert(ctx, children); err != nil {
+		if err := t.insert(children); err != nil {
 			return err
 		}
-		// There may be one that has expired and has not been swept yet.
-		if err := t.insertRows(ctx, `INSERT INTO receipt (id, et, result)`,
-			` ON CONFLICT (id) DO UPDATE SET et = excluded.et, result = excluded.result`, receipts); err != nil {
-			return err
-		}
+		t.insertRows(receipts, receipted)
 		for _, f := range families {
 			if !f.counted {
 				continue
 			}
-			if err := t.evict(ctx, &f.node.Resource); err != nil {
-				return err
-			}
-			if err := t.putTally(ctx, f.node.Resource); err != nil {
+			if err := t.putTally(ctx, &f.node, false); err != nil {
 				return err
 			}
 		}
-		return t.addTasks(ctx, tasks)
+		return t.addTasks(effects)
 	})
 }
 
-// lockParents locks the parents of the group in the order of their identifiers and returns them in that order.
-func (t *tx) lockParents(ctx context.Context, group []*creation) ([]*family, error) {
+// openFamilies locks the parents of the group, returns them in the order of their identifiers, and answers the creations that are
+// repeated.
+func (t *tx) openFamilies(ctx context.Context, group []*creation) ([]*family, error) {
+	nodes := t.lockParents(group)
+	t.findRepeats(group)
+	if err := t.flush(ctx); err != nil {
+		return nil, err
+	}
+	families := make([]*family, len(*nodes))
+	for i, n := range *nodes {
+		families[i] = &family{node: n}
+		for _, c := range group {
+			if c.Parent.ID == n.Resource.ID || c.Parent.Path == n.Resource.Path {
+				c.parent = families[i]
+			}
+		}
+	}
+	return families, nil
+}
+
+// lockParents queues what locks the parents of the group, in the order of their identifiers. They are there when the queue has been
+// flushed.
+func (t *tx) lockParents(group []*creation) *[]watched {
 	var ids, paths []string
 	for _, c := range group {
 		if c.Parent.ID != "" && !slices.Contains(ids, c.Parent.ID) {
@@ -124,108 +135,164 @@ func (t *tx) lockParents(ctx context.Context, group []*creation) ([]*family, err
 	var where string
 	switch {
 	case len(ids) == 0:
-		where = `r.path IN (` + addAll(&p, paths) + `)`
+		where = t.dialect.among(&p, "r.path", paths)
 	case len(paths) == 0:
-		where = `r.ri IN (` + addAll(&p, ids) + `)`
+		where = t.dialect.among(&p, "r.ri", ids)
 	default:
-		where = `(r.path IN (` + addAll(&p, paths) + `) OR r.ri IN (` + addAll(&p, ids) + `))`
+		where = `(` + t.dialect.among(&p, "r.path", paths) + ` OR ` + t.dialect.among(&p, "r.ri", ids) + `)`
 	}
-	rows, err := t.query(ctx, `SELECT `+t.dialect.watchedColumns(present)+`
+	var nodes []watched
+	t.want(into(&nodes, scanWatched), `SELECT `+t.dialect.watchedColumns(present)+`
 		FROM resource r JOIN resource g ON g.ri = r.gov JOIN tally t ON t.ri = r.ri
 		WHERE `+where+` AND r.et > `+present+` ORDER BY t.ri`+t.dialect.lock, p...)
-	nodes, err := collect(rows, err, scanWatched)
-	if err != nil {
-		return nil, err
-	}
-	families := make([]*family, len(nodes))
-	for i, n := range nodes {
-		families[i] = &family{node: n}
-		for _, c := range group {
-			if c.Parent.ID == n.Resource.ID || c.Parent.Path == n.Resource.Path {
-				c.parent = families[i]
-			}
-		}
-	}
-	return families, nil
+	return &nodes
 }
 
-// answerRepeats gives the creations of the group that succeeded before the result they had. The parents are locked, so a
-// first attempt that is still under way elsewhere has ended by now.
-func (t *tx) answerRepeats(ctx context.Context, group []*creation) error {
+// findRepeats queues what gives the creations of the group that succeeded before the result they had. The parents are locked
+// before that, so a first attempt that was still under way elsewhere has ended by then.
+func (t *tx) findRepeats(group []*creation) {
+	byReceipt := map[string]*creation{}
 	var ids [][]byte
 	for _, c := range group {
 		if len(c.Receipt) > 0 {
 			ids = append(ids, c.Receipt)
+			byReceipt[string(c.Receipt)] = c
 		}
 	}
 	if len(ids) == 0 {
-		return nil
+		return
 	}
 	var p params
-	list := addAll(&p, ids)
-	rows, err := t.query(ctx, `SELECT id, result FROM receipt WHERE id IN (`+list+`) AND et > `+p.add(micros(group[0].Now)), p...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var id, result []byte
-		if err := rows.Scan(&id, &result); err != nil {
-			return err
-		}
-		for _, c := range group {
-			if string(c.Receipt) == string(id) {
+	query := `SELECT id, result FROM receipt WHERE ` + amongBytes(t.dialect, &p, "id", ids) + ` AND et > ` + p.add(micros(group[0].Now))
+	t.want(func(rows answer) error {
+		for rows.Next() {
+			var id, result []byte
+			if err := rows.Scan(&id, &result); err != nil {
+				return err
+			}
+			for _, c := range group {
+				if string(c.Receipt) != string(id) {
+					continue
+				}
 				c.repeat = true
 				if err := json.Unmarshal(result, &c.result); err != nil {
 					return fmt.Errorf("read receipt: %w", err)
 				}
 			}
 		}
-	}
-	return rows.Err()
+		return rows.Err()
+	}, query, p...)
 }
 
 // buildChildren makes the children that are to be inserted. One that cannot be gets its error and does not hinder the others.
 func (t *tx) buildChildren(ctx context.Context, group []*creation) error {
-	paths, ids := map[string]bool{}, map[string]bool{} // of this group so far
-	receipts := map[string]bool{}
+	requests := map[string]bool{} // receipts of this group so far
+	var built []*creation
 	for _, c := range group {
-		if c.repeat {
-			continue
-		}
-		if c.parent == nil {
-			c.err = store.ErrNotFound
-			continue
-		}
-		if len(c.Receipt) > 0 && receipts[string(c.Receipt)] {
-			c.err = errSameGroup
-			continue
-		}
-		if c.result, c.err = c.Build(c.parent.node); c.err != nil {
-			continue
-		}
-		r := &c.result
-		if !r.Type.Instance() {
-			r.StateTag, r.Count, r.Bytes = 0, 0, 0
-		}
 		switch {
-		case ids[r.ID]:
-			c.err = store.ErrIDTaken
-		case paths[r.Path]:
-			c.err = store.ErrNameTaken
+		case c.repeat:
+		case c.parent == nil:
+			c.err = store.ErrNotFound
+		case len(c.Receipt) > 0 && requests[string(c.Receipt)]:
+			c.err = errSameGroup
 		default:
-			if c.err = t.checkFree(ctx, c, *r); c.err != nil && !errors.Is(c.err, store.ErrNameTaken) && !errors.Is(c.err, store.ErrIDTaken) {
-				return c.err
+			if c.result, c.err = c.Build(c.parent.node.Node); c.err != nil {
+				continue
 			}
+			if r := &c.result; !r.Type.Instance() {
+				r.StateTag, r.Count, r.Bytes = 0, 0, 0
+			}
+			requests[string(c.Receipt)] = true
+			built = append(built, c)
+		}
+	}
+	held, err := t.holders(ctx, built)
+	if err != nil {
+		return err
+	}
+	for _, c := range built {
+		if err := t.makeRoom(c, held); err != nil {
+			return err
 		}
 		if c.err == nil {
 			c.err = c.join()
 		}
 		if c.err == nil {
-			paths[r.Path], ids[r.ID], receipts[string(c.Receipt)] = true, true, true
+			held.add(c.result)
 		}
 	}
 	return nil
+}
+
+// holding are the resources that hold names and identifiers.
+type holding struct{ paths, ids map[string]*resource.Resource }
+
+func (h holding) add(r resource.Resource) { h.paths[r.Path], h.ids[r.ID] = &r, &r }
+
+func (h holding) remove(r *resource.Resource) { delete(h.paths, r.Path); delete(h.ids, r.ID) }
+
+// holders finds the resources that hold the names or identifiers of the children of built. Those of instances mostly are generated,
+// and as good as unique, or at least free, so they are only looked for when the transaction is tried again because one was not.
+func (t *tx) holders(ctx context.Context, built []*creation) (holding, error) {
+	held := holding{map[string]*resource.Resource{}, map[string]*resource.Resource{}}
+	var paths, ids []string
+	for _, c := range built {
+		if r := c.result; !r.Type.Instance() || t.attempt > 0 {
+			paths, ids = append(paths, r.Path), append(ids, r.ID)
+		}
+	}
+	if len(paths) == 0 {
+		return held, nil
+	}
+	var p params
+	found, err := ask(ctx, t, scanResource, `SELECT `+resourceColumns+` FROM resource r LEFT JOIN tally t ON t.ri = r.ri
+		WHERE `+t.dialect.among(&p, "r.path", paths)+` OR `+t.dialect.among(&p, "r.ri", ids), p...)
+	for _, r := range found {
+		held.add(r)
+	}
+	return held, err
+}
+
+// makeRoom frees the name and identifier of the child of c if an instance has them that has expired in the same parent, and gives c an
+// error if they are taken. If another resource has them that did expire, the error returned is an expiredError.
+func (t *tx) makeRoom(c *creation, held holding) error {
+	r := c.result
+	for _, h := range []*resource.Resource{held.ids[r.ID], held.paths[r.Path]} {
+		switch {
+		case h == nil || c.err != nil:
+		case h.ParentID == r.ParentID && !h.ExpiresAt.IsZero() && !h.ExpiresAt.After(r.CreatedAt):
+			if !h.Type.Instance() {
+				return &expiredError{*h, c.Displaced}
+			}
+			if held.paths[h.Path] != h {
+				continue // it was removed for its identifier
+			}
+			held.remove(h)
+			if err := t.displace(c, *h); err != nil {
+				return err
+			}
+		case h.ID == r.ID:
+			c.err = store.ErrIDTaken
+		default:
+			c.err = store.ErrNameTaken
+		}
+	}
+	return nil
+}
+
+// displace deletes the expired instance h that is in the way of the child of c, and counts it out.
+func (t *tx) displace(c *creation, h resource.Resource) error {
+	t.deleteTree(h)
+	parent := &c.parent.node
+	parent.Resource.Count--
+	parent.Resource.Bytes -= h.Size
+	c.parent.counted = true
+	if c.Displaced == nil || len(parent.Subscriptions) == 0 {
+		return nil
+	}
+	effects, err := c.Displaced(instanceRemoval(parent.Node, h))
+	c.tasks = append(c.tasks, effects.Tasks...)
+	return err
 }
 
 // join counts the child of c in at its parent and finds out what that brings with it.
@@ -239,7 +306,7 @@ func (c *creation) join() error {
 		r.StateTag = p.StateTag
 	}
 	if c.After != nil {
-		effects, err := c.After(c.parent.node, *r)
+		effects, err := c.After(c.parent.node.Node, *r)
 		if err != nil {
 			*p = before
 			return err
@@ -253,46 +320,3 @@ func (c *creation) join() error {
 
 // errSameGroup says that the same request is in the same group twice; the second is answered by the next group.
 var errSameGroup = errors.New("repeated in the same group")
-
-// checkFree reports whether name and identifier of r, the child that c is to have, are free. It frees them if an instance has them that has expired in the same
-// parent; if another resource has that did, the error is an expiredError.
-// Instances with a generated name need no look: it contains their identifier, which is as good as unique. Only that of a
-// timeSeriesInstance is made of what it holds.
-func (t *tx) checkFree(ctx context.Context, c *creation, r resource.Resource) error {
-	if r.Type.Instance() && r.Name() == r.ID && r.Type != resource.TypeTimeSeriesInstance {
-		return nil
-	}
-	rows, err := t.query(ctx, `SELECT `+resourceColumns+` FROM resource r LEFT JOIN tally t ON t.ri = r.ri
-		WHERE r.path = $1 OR r.ri = $2`, r.Path, r.ID)
-	holders, err := collect(rows, err, scanResource)
-	if err != nil {
-		return err
-	}
-	var taken error
-	for _, h := range holders {
-		switch {
-		case h.ParentID == r.ParentID && !h.ExpiresAt.IsZero() && !h.ExpiresAt.After(r.CreatedAt):
-			if !h.Type.Instance() {
-				return &expiredError{h, c.Displaced}
-			}
-			if err := t.deleteTree(ctx, h); err != nil {
-				return err
-			}
-			c.parent.node.Resource.Count--
-			c.parent.node.Resource.Bytes -= h.Size
-			c.parent.counted = true
-			if c.Displaced != nil && len(c.parent.node.Subscriptions) > 0 {
-				effects, err := c.Displaced(instanceRemoval(c.parent.node, h))
-				if err != nil {
-					return err
-				}
-				c.tasks = append(c.tasks, effects.Tasks...)
-			}
-		case h.ID == r.ID:
-			return store.ErrIDTaken
-		default:
-			taken = store.ErrNameTaken
-		}
-	}
-	return taken
-}

@@ -2,8 +2,8 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/viot-project/viot/cse/primitive"
@@ -51,7 +51,7 @@ func (s *Store) deleteOnce(ctx context.Context, a primitive.Address, now time.Ti
 		if n.Resource.ID != found.Resource.ID || n.Resource.Path != found.Resource.Path {
 			return errMoved
 		}
-		if refused = permit(n); refused != nil {
+		if refused = permit(n.Node); refused != nil {
 			return refused
 		}
 		deleted = n.Resource
@@ -60,16 +60,15 @@ func (s *Store) deleteOnce(ctx context.Context, a primitive.Address, now time.Ti
 			if err != nil {
 				return err
 			}
-			if refused, err = t.remove(ctx, store.Removal{Parent: parent, Resource: deleted}, after); err != nil {
+			if refused, err = t.remove(ctx, store.Removal{Parent: parent.Node, Resource: deleted}, after); err != nil {
 				return err
 			}
 		}
 		if deleted.Type.Instance() {
-			if err := t.exec(ctx, `UPDATE tally SET cni = cni - 1, cbs = cbs - $2 WHERE ri = $1`, deleted.ParentID, deleted.Size); err != nil {
-				return err
-			}
+			t.exec(`UPDATE tally SET cni = cni - 1, cbs = cbs - $2 WHERE ri = $1`, deleted.ParentID, deleted.Size)
 		}
-		return t.deleteTree(ctx, deleted)
+		t.deleteTree(deleted)
+		return nil
 	})
 	switch {
 	case refused != nil:
@@ -85,18 +84,18 @@ func (s *Store) deleteOnce(ctx context.Context, a primitive.Address, now time.Ti
 // remove finds out who must hear about r, whose family is locked, asks after what r brings with it and stores that. refused is
 // after's error, which is also err then.
 func (t *tx) remove(ctx context.Context, r store.Removal, after func(store.Removal) (store.Effects, error)) (refused, err error) {
-	rows, err := t.query(ctx, `SELECT `+resourceColumns+` FROM resource r LEFT JOIN tally t ON t.ri = r.ri
+	r.Below, err = ask(ctx, t, scanResource, `SELECT `+resourceColumns+` FROM resource r LEFT JOIN tally t ON t.ri = r.ri
 		WHERE (r.path = $1 OR r.path > $2 AND r.path < $3) AND (r.farewell <> 0 OR r.ri IN (SELECT s.pi FROM resource s
 			WHERE s.path > $2 AND s.path < $3 AND s.farewell <> 0 AND s.ty = $4)) ORDER BY r.path`,
 		r.Resource.Path, r.Resource.Path+"/", r.Resource.Path+"0", int(resource.TypeSubscription))
-	if r.Below, err = collect(rows, err, scanResource); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	effects, err := after(r)
 	if err != nil {
 		return err, err
 	}
-	return nil, t.addTasks(ctx, effects.Tasks)
+	return nil, t.addTasks(effects.Tasks)
 }
 
 // instanceRemoval is the removal of an instance that has expired.
@@ -118,36 +117,28 @@ func (t *tx) lockFamily(ctx context.Context, r resource.Resource) error {
 		query, args = `SELECT t.ri FROM tally t JOIN resource r ON r.ri = t.ri
 			WHERE r.ri IN ($1, $2) OR r.path > $3 AND r.path < $4 AND r.seq IS NULL`, params{r.ParentID, r.ID, r.Path + "/", r.Path + "0"}
 	}
-	locked := map[string]bool{}
-	rows, err := t.query(ctx, query+` ORDER BY t.ri`+t.dialect.lock, args...)
-	if _, err := collect(rows, err, func(rows *sql.Rows) (id string, err error) {
-		err = rows.Scan(&id)
-		locked[id] = true
-		return id, err
-	}); err != nil {
+	var locked, found []string
+	t.want(into(&locked, scanText), query+` ORDER BY t.ri`+t.dialect.lock, args...)
+	t.want(into(&found, scanText), query, args...)
+	if err := t.flush(ctx); err != nil {
 		return err
 	}
-	rows, err = t.query(ctx, query, args...)
-	_, err = collect(rows, err, func(rows *sql.Rows) (id string, err error) {
-		if err = rows.Scan(&id); err == nil && !locked[id] {
-			err = errMoved
+	for _, id := range found {
+		if !slices.Contains(locked, id) {
+			return errMoved
 		}
-		return id, err
-	})
-	return err
+	}
+	return nil
 }
 
-// deleteTree deletes r and everything below it, whose family is locked. It counts nothing out of the parent.
-func (t *tx) deleteTree(ctx context.Context, r resource.Resource) error {
+// deleteTree queues what deletes r and everything below it, whose family is locked. It counts nothing out of the parent.
+func (t *tx) deleteTree(r resource.Resource) {
 	const tree = `(SELECT ri FROM resource WHERE path = $1 OR path > $2 AND path < $3)`
 	for _, query := range []string{
 		`DELETE FROM label WHERE ri IN ` + tree,
 		`DELETE FROM tally WHERE ri IN ` + tree,
 		`DELETE FROM resource WHERE path = $1 OR path > $2 AND path < $3`,
 	} {
-		if err := t.exec(ctx, query, r.Path, r.Path+"/", r.Path+"0"); err != nil {
-			return err
-		}
+		t.exec(query, r.Path, r.Path+"/", r.Path+"0")
 	}
-	return nil
 }

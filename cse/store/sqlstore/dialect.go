@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io"
@@ -12,11 +11,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
@@ -24,8 +24,7 @@ import (
 // dialect is everything in which the databases differ. Shared statements are written for PostgreSQL.
 type dialect struct {
 	speaks func(address string) bool
-	open   func(address, password string) (*sql.DB, error)
-	bind   func(query string) string
+	open   func(address string, o Options) (database, error)
 	types  *strings.Replacer // column types in the schema
 	// policies is an expression for the existing policies of the row g, as a JSON array of {"ri","attrs"}, or NULL. %s is the
 	// parameter that holds the present.
@@ -41,6 +40,7 @@ type dialect struct {
 	setupLock string // taken by the transaction that sets up the schema
 	tend      string // keeps the planner's statistics current; empty if the database does so itself
 	oneWriter bool   // writers would refuse each other rather than wait
+	arrays    bool   // parameters may be arrays
 	attribute func(name string) string
 	// like is the operator of a pattern match and pattern makes its operand from a value in which * is the wildcard.
 	like    string
@@ -55,14 +55,15 @@ var postgres = dialect{
 	speaks: func(a string) bool {
 		return strings.HasPrefix(a, "postgres://") || strings.HasPrefix(a, "postgresql://")
 	},
-	open: func(address, password string) (*sql.DB, error) {
-		c, err := postgresConfig(address, password)
+	open: func(address string, o Options) (database, error) {
+		c, err := postgresConfig(address, o.Password)
 		if err != nil {
 			return nil, err
 		}
-		return stdlib.OpenDB(*c), nil
+		c.MaxConns = int32(o.Connections)
+		pool, err := pgxpool.NewWithConfig(context.Background(), c) // which connects when it is first used
+		return postgresPool{pool}, err
 	},
-	bind: func(q string) string { return q },
 	// The C collation sorts and compares bytes, which is what ranges of paths rely on and what SQLite does.
 	types: strings.NewReplacer("TEXT", `text COLLATE "C"`, "INTEGER", "bigint", "JSON", "json", "BYTES", "bytea",
 		"SERIAL", "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
@@ -81,8 +82,12 @@ var postgres = dialect{
 	notify:    `SELECT pg_notify('viot_message', $1)`,
 	listener: func(address, password string) (func(context.Context) (*pgx.Conn, error), error) {
 		c, err := postgresConfig(address, password)
-		return func(ctx context.Context) (*pgx.Conn, error) { return pgx.ConnectConfig(ctx, c) }, err
+		if err != nil {
+			return nil, err
+		}
+		return func(ctx context.Context) (*pgx.Conn, error) { return pgx.ConnectConfig(ctx, c.ConnConfig) }, nil
 	},
+	arrays:    true,
 	attribute: func(name string) string { return `(r.attrs->>'` + name + `')` },
 	like:      "LIKE",
 	pattern: func(v string) string {
@@ -100,8 +105,8 @@ var postgres = dialect{
 		var network net.Error
 		var connect *pgconn.ConnectError
 		return errors.As(err, &network) || errors.As(err, &connect) || pgconn.SafeToRetry(err) || pgconn.Timeout(err) ||
-			errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, driver.ErrBadConn) ||
-			errors.Is(err, sql.ErrConnDone) || errors.Is(err, context.DeadlineExceeded)
+			errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) ||
+			errors.Is(err, context.DeadlineExceeded)
 	},
 	retryable: func(err error) bool {
 		var pg *pgconn.PgError
@@ -109,26 +114,26 @@ var postgres = dialect{
 	},
 }
 
-func postgresConfig(address, password string) (*pgx.ConnConfig, error) {
-	c, err := pgx.ParseConfig(address)
+func postgresConfig(address, password string) (*pgxpool.Config, error) {
+	c, err := pgxpool.ParseConfig(address)
 	if err != nil {
 		return nil, err // its text hides the password
 	}
 	if password != "" {
-		c.Password = password
+		c.ConnConfig.Password = password
 	}
-	if c.ConnectTimeout == 0 {
-		c.ConnectTimeout = 2 * time.Second
+	if c.ConnConfig.ConnectTimeout == 0 {
+		c.ConnConfig.ConnectTimeout = 2 * time.Second
 	}
-	if c.RuntimeParams["application_name"] == "" {
-		c.RuntimeParams["application_name"] = "viot-cse"
+	if c.ConnConfig.RuntimeParams["application_name"] == "" {
+		c.ConnConfig.RuntimeParams["application_name"] = "viot-cse"
 	}
 	return c, nil
 }
 
 var sqliteDialect = dialect{
 	speaks: func(a string) bool { return strings.HasPrefix(a, "sqlite:") },
-	open: func(address, _ string) (*sql.DB, error) {
+	open: func(address string, o Options) (database, error) {
 		path := strings.TrimPrefix(address, "sqlite:")
 		if path == "" || strings.ContainsAny(path, "?#") {
 			return nil, fmt.Errorf("%q names no file: want sqlite:PATH", address)
@@ -139,9 +144,14 @@ var sqliteDialect = dialect{
 		// Write-ahead log so that readers never wait; synchronous=FULL so that what was answered is on disk.
 		options := url.Values{"_txlock": {"immediate"}, "_pragma": {
 			"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-8000)", "temp_store(MEMORY)"}}
-		return sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+options.Encode())
+		db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+options.Encode())
+		if err != nil {
+			return nil, err
+		}
+		db.SetMaxOpenConns(o.Connections)
+		db.SetMaxIdleConns(o.Connections)
+		return sqlitePool{db, &sync.Map{}}, nil
 	},
-	bind:  func(q string) string { return strings.ReplaceAll(q, "$", "?") },
 	types: strings.NewReplacer("JSON", "TEXT", "BYTES", "BLOB", "SERIAL", "INTEGER PRIMARY KEY AUTOINCREMENT", "ROOMY", ""),
 	policies: `CASE WHEN g.policies IS NULL THEN NULL ELSE
 		(SELECT json_group_array(json_object('ri', p.ri, 'attrs', json(p.attrs))) FROM json_each(g.policies) AS id
@@ -180,4 +190,20 @@ func sqliteCode(err error) int {
 		return e.Code() & 0xff
 	}
 	return 0
+}
+
+// among is the condition that column is one of values, which must not be empty.
+func (d *dialect) among(p *params, column string, values []string) string {
+	return amongAny(d, p, column, values)
+}
+
+func amongBytes(d *dialect, p *params, column string, values [][]byte) string {
+	return amongAny(d, p, column, values)
+}
+
+func amongAny[T any](d *dialect, p *params, column string, values []T) string {
+	if d.arrays {
+		return column + ` = ANY(` + p.add(values) + `)`
+	}
+	return column + ` IN (` + addAll(p, values) + `)`
 }

@@ -37,7 +37,7 @@ func (s *Store) Find(ctx context.Context, q store.Query) (store.Page, error) {
 	present := p.add(micros(q.Now))
 	query = `SELECT ` + s.dialect.nodeColumns(present) + `
 		FROM resource r JOIN resource g ON g.ri = r.gov LEFT JOIN tally t ON t.ri = r.ri
-		WHERE r.ri IN (` + addAll(&p, ids) + `)`
+		WHERE ` + s.dialect.among(&p, "r.ri", ids)
 	governors, err := read(ctx, s, query, p, scanNode)
 	if err != nil {
 		return store.Page{}, s.fail("find governors below "+q.Root, err)

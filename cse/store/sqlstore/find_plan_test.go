@@ -1,7 +1,6 @@
 package sqlstore
 
 import (
-	"database/sql"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -31,7 +30,7 @@ func TestSQLitePlans(t *testing.T) {
 	}
 	// An instance each second, a container every ten.
 	const resources = 5000
-	if _, err := s.db.Exec(`INSERT INTO resource (ri, pi, ty, path, ct, lt, et, creator, host, gov, labelled, cs, seq, attrs)
+	if _, err := s.db.(sqlitePool).db.Exec(`INSERT INTO resource (ri, pi, ty, path, ct, lt, et, creator, host, gov, labelled, cs, seq, attrs)
 		WITH RECURSIVE g(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < ?2)
 		SELECT 'r' || n, iif(n % 10, 'r' || (n - n % 10), 'id-in'), iif(n % 10, 4, 3), 'cse-in/r' || n, ?1 - n * 1000000, ?1 - n * 1000000, ?3, '', '', 'id-in', 0,
 			iif(n % 10, 1, NULL), iif(n % 10, n, NULL), '{}' FROM g`, micros(now), resources, int64(never)); err != nil {
@@ -55,7 +54,7 @@ func TestSQLitePlans(t *testing.T) {
 		{"ty and ms", primitive.Filter{Types: []int{4}, ModifiedSince: late}, []string{"resource_created"}},
 	} {
 		query, args := s.dialect.findQuery(store.Query{Root: "cse-in", Filter: c.filter, Now: now, Limit: 100})
-		steps, err := read(t.Context(), s, "EXPLAIN QUERY PLAN "+query, args, func(rows *sql.Rows) (step string, err error) {
+		steps, err := read(t.Context(), s, "EXPLAIN QUERY PLAN "+query, args, func(rows answer) (step string, err error) {
 			var unused int
 			return step, rows.Scan(&unused, &unused, &unused, &step)
 		})

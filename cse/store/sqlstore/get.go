@@ -22,15 +22,14 @@ func (s *Store) Get(ctx context.Context, a primitive.Address, now time.Time) (st
 }
 
 // watchedNode is the node at a with its subscriptions, as this transaction sees it.
-func (t *tx) watchedNode(ctx context.Context, a primitive.Address, now time.Time) (store.Node, error) {
+func (t *tx) watchedNode(ctx context.Context, a primitive.Address, now time.Time) (watched, error) {
 	query, args := t.dialect.nodeQuery(a, now, t.dialect.watchedColumns)
-	rows, err := t.query(ctx, query, args...)
-	nodes, err := collect(rows, err, scanWatched)
+	nodes, err := ask(ctx, t, scanWatched, query, args...)
 	if err == nil && len(nodes) == 0 {
 		err = store.ErrNotFound
 	}
 	if err != nil {
-		return store.Node{}, err
+		return watched{}, err
 	}
 	return nodes[0], nil
 }
@@ -47,13 +46,12 @@ func (d *dialect) nodeQuery(a primitive.Address, now time.Time, columns func(now
 	from := `FROM resource r JOIN resource g ON g.ri = r.gov LEFT JOIN tally t ON t.ri = r.ri
 		WHERE r.` + target + ` AND r.et > ` + present
 	if a.Edge != "" {
-		order := ""
+		end := "i.seq > (SELECT o.gone FROM tally o WHERE o.ri = g.ri) AND i.et > " + present + " ORDER BY i.seq"
 		if a.Edge == primitive.Latest {
-			order = " DESC"
+			end = "i.seq IS NOT NULL AND i.et > " + present + " ORDER BY i.seq DESC"
 		}
 		from = `FROM resource g LEFT JOIN resource r ON r.ri =
-			(SELECT i.ri FROM resource i WHERE i.pi = g.ri AND i.seq IS NOT NULL AND i.et > ` + present + `
-			ORDER BY i.seq` + order + ` LIMIT 1)
+			(SELECT i.ri FROM resource i WHERE i.pi = g.ri AND ` + end + ` LIMIT 1)
 			LEFT JOIN tally t ON t.ri = r.ri
 			WHERE g.` + target + ` AND g.et > ` + present
 	}

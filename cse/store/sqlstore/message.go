@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"time"
 
@@ -10,24 +9,19 @@ import (
 )
 
 // Post is one transaction, whose commit tells the other instances.
-func (s *Store) Post(ctx context.Context, messages ...store.Message) error {
-	if len(messages) == 0 {
+func (s *Store) Post(ctx context.Context, posted ...store.Message) error {
+	if len(posted) == 0 {
 		return nil
 	}
-	rows := make([][]any, len(messages))
-	for i, m := range messages {
+	rows := make([][]any, len(posted))
+	for i, m := range posted {
 		rows[i] = []any{m.Box, micros(m.Until), string(m.Body)}
 	}
 	err := s.write(ctx, func(t *tx) error {
-		if err := t.insertRows(ctx, `INSERT INTO message (box, et, body)`, "", rows); err != nil {
-			return err
-		}
-		if t.dialect.notify == "" {
-			return nil
-		}
-		for _, m := range messages {
-			if err := t.exec(ctx, t.dialect.notify, shortened(m.Box)); err != nil {
-				return err
+		t.insertRows(messages, rows)
+		if t.dialect.notify != "" {
+			for _, m := range posted {
+				t.exec(t.dialect.notify, shortened(m.Box))
 			}
 		}
 		return nil
@@ -35,7 +29,7 @@ func (s *Store) Post(ctx context.Context, messages ...store.Message) error {
 	if err != nil {
 		return s.fail("post messages", err)
 	}
-	for _, m := range messages {
+	for _, m := range posted {
 		s.hub.wake(m.Box)
 	}
 	return nil
@@ -56,9 +50,8 @@ func shortened(box string) string {
 func (s *Store) Receive(ctx context.Context, box string, now time.Time) (store.Message, error) {
 	m := store.Message{Box: box}
 	err := s.write(ctx, func(t *tx) error {
-		rows, err := t.query(ctx, `DELETE FROM message WHERE seq = (SELECT seq FROM message WHERE box = $1 AND et >= $2
+		found, err := ask(ctx, t, scanMessage, `DELETE FROM message WHERE seq = (SELECT seq FROM message WHERE box = $1 AND et >= $2
 			ORDER BY seq LIMIT 1`+t.dialect.skip+`) RETURNING et, body`, box, micros(now))
-		found, err := collect(rows, err, scanMessage)
 		if err == nil && len(found) == 0 {
 			err = store.ErrNotFound
 		}
@@ -74,7 +67,7 @@ func (s *Store) Receive(ctx context.Context, box string, now time.Time) (store.M
 	return m, nil
 }
 
-func scanMessage(rows *sql.Rows) (store.Message, error) {
+func scanMessage(rows answer) (store.Message, error) {
 	var until int64
 	var body string
 	err := rows.Scan(&until, &body)

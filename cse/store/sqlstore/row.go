@@ -1,12 +1,12 @@
 package sqlstore
 
 import (
-	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/viot-project/viot/cse/resource"
 	"github.com/viot-project/viot/cse/store"
@@ -30,10 +30,11 @@ const resourceColumns = `r.ri, r.pi, r.ty, r.path, r.ct, r.lt, r.et, r.creator, 
 
 // resourceRow receives one row of resourceColumns. All of it is NULL where an outer join found nothing.
 type resourceRow struct {
-	ri, pi, path, creator, host, gov, spec          sql.NullString
-	ty, ct, lt, et, cs, seq, farewell, st, cni, cbs sql.NullInt64
-	mni, mbs                                        sql.NullInt64
-	policies, attrs                                 sql.RawBytes
+	// Both drivers know these types.
+	ri, pi, path, creator, host, gov, spec          pgtype.Text
+	ty, ct, lt, et, cs, seq, farewell, st, cni, cbs pgtype.Int8
+	mni, mbs                                        pgtype.Int8
+	policies, attrs                                 []byte
 }
 
 func (w *resourceRow) targets() []any {
@@ -58,7 +59,7 @@ func (w *resourceRow) resource() (resource.Resource, error) {
 	if w.et.Int64 != never {
 		r.ExpiresAt = time.UnixMicro(w.et.Int64)
 	}
-	r.Attributes = append(json.RawMessage(nil), w.attrs...)
+	r.Attributes = w.attrs
 	if len(w.policies) > 0 {
 		if err := json.Unmarshal(w.policies, &r.Policies); err != nil {
 			return r, fmt.Errorf("read policies of %s: %w", r.ID, err)
@@ -84,7 +85,7 @@ func farewell(r resource.Resource) int64 {
 	return f
 }
 
-func pointer(n sql.NullInt64) *int64 {
+func pointer(n pgtype.Int8) *int64 {
 	if !n.Valid {
 		return nil
 	}
@@ -96,15 +97,22 @@ func (d *dialect) nodeColumns(now string) string {
 	return resourceColumns + `, g.ri, g.ty, g.path, g.creator, g.host, g.attrs, ` + fmt.Sprintf(d.policies, now)
 }
 
-// watchedColumns are what scanWatched scans: nodeColumns and the subscriptions.
+// watchedColumns are what scanWatched scans: nodeColumns, the subscriptions and up to where the oldest instances are gone.
 func (d *dialect) watchedColumns(now string) string {
-	return d.nodeColumns(now) + `, ` + fmt.Sprintf(d.subscriptions, now)
+	return d.nodeColumns(now) + `, ` + fmt.Sprintf(d.subscriptions, now) + `, t.gone`
 }
 
-// scanWatched scans a node that is about to be changed.
-func scanWatched(rows *sql.Rows) (store.Node, error) {
-	var subscriptions sql.RawBytes
-	n, err := scanNodeAnd(rows, &subscriptions)
+// watched is a node that is about to be changed, with its subscriptions.
+type watched struct {
+	store.Node
+	gone int64 // there is no instance with a seq up to it
+}
+
+func scanWatched(rows answer) (watched, error) {
+	var subscriptions []byte
+	var gone pgtype.Int8
+	node, err := scanNodeAnd(rows, &subscriptions, &gone)
+	n := watched{node, gone.Int64}
 	if err != nil || len(subscriptions) == 0 {
 		return n, err
 	}
@@ -144,19 +152,19 @@ func (s subscription) resource(parent string) resource.Resource {
 	return r
 }
 
-func scanNode(rows *sql.Rows) (store.Node, error) { return scanNodeAnd(rows) }
+func scanNode(rows answer) (store.Node, error) { return scanNodeAnd(rows) }
 
 // scanNodeAnd scans nodeColumns and what follows them.
-func scanNodeAnd(rows *sql.Rows, more ...any) (store.Node, error) {
+func scanNodeAnd(rows answer, more ...any) (store.Node, error) {
 	var w resourceRow
 	var n store.Node
-	var attrs, policies sql.RawBytes
+	var attrs, policies []byte
 	g := &n.Governor
 	targets := append(w.targets(), &g.ID, &g.Type, &g.Path, &g.Creator, &g.Host, &attrs, &policies)
 	if err := rows.Scan(append(targets, more...)...); err != nil {
 		return n, err
 	}
-	g.Attributes = append(json.RawMessage(nil), attrs...)
+	g.Attributes = attrs
 	var err error
 	if n.Resource, err = w.resource(); err != nil {
 		return n, err
@@ -176,119 +184,7 @@ func scanNodeAnd(rows *sql.Rows, more ...any) (store.Node, error) {
 	return n, nil
 }
 
-// collect scans all rows with scan and closes them.
-func collect[T any](rows *sql.Rows, err error, scan func(*sql.Rows) (T, error)) ([]T, error) {
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var list []T
-	for rows.Next() {
-		v, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, v)
-	}
-	return list, rows.Err()
-}
-
-// insertChunk is how many rows one statement inserts at most; the sizes are powers of two, so that few are prepared.
-const insertChunk = 32
-
-// insert stores rs as they are, with a tally for all that are no instances, and their labels.
-func (t *tx) insert(ctx context.Context, rs []resource.Resource) error {
-	var resources, tallies, labels [][]any
-	for _, r := range rs {
-		var size, seq, policies any
-		if r.Type.Instance() {
-			size, seq = r.Size, r.StateTag
-		} else {
-			tallies = append(tallies, []any{r.ID, r.StateTag, r.Count, r.Bytes, r.MaxCount, r.MaxBytes})
-		}
-		if len(r.Policies) > 0 {
-			policies = policyList(r.Policies)
-		}
-		own, err := labelsOf(r)
-		if err != nil {
-			return err
-		}
-		for _, l := range own {
-			labels = append(labels, []any{l, r.ID})
-		}
-		resources = append(resources, []any{r.ID, r.ParentID, int64(r.Type), r.Path, micros(r.CreatedAt), micros(r.ModifiedAt),
-			expiry(r.ExpiresAt), r.Creator, r.Host, r.Governor, policies, min(len(own), 1), size, seq, string(r.Attributes),
-			r.Specialisation, farewell(r)})
-	}
-	if err := t.insertRows(ctx, `INSERT INTO resource
-		(ri, pi, ty, path, ct, lt, et, creator, host, gov, policies, labelled, cs, seq, attrs, spec, farewell)`, "", resources); err != nil {
-		return err
-	}
-	if err := t.insertRows(ctx, `INSERT INTO tally (ri, st, cni, cbs, mni, mbs)`, "", tallies); err != nil {
-		return err
-	}
-	return t.insertRows(ctx, `INSERT INTO label (lbl, ri)`, "", labels)
-}
-
-// insertRows inserts rows with statements that begin with into and end with conflict.
-func (t *tx) insertRows(ctx context.Context, into, conflict string, rows [][]any) error {
-	for len(rows) > 0 {
-		n := insertChunk
-		for n > len(rows) {
-			n /= 2
-		}
-		var p params
-		query := into + " VALUES "
-		for i, row := range rows[:n] {
-			if i > 0 {
-				query += ", "
-			}
-			for j, v := range row {
-				if j == 0 {
-					query += "("
-				} else {
-					query += ", "
-				}
-				query += p.add(v)
-			}
-			query += ")"
-		}
-		if err := t.exec(ctx, query+conflict, p...); err != nil {
-			return err
-		}
-		rows = rows[n:]
-	}
-	return nil
-}
-
-func policyList(ids []string) string {
-	b, err := json.Marshal(ids)
-	if err != nil {
-		panic(err) // strings always marshal
-	}
-	return string(b)
-}
-
-// labelsOf are the distinct labels of r.
-func labelsOf(r resource.Resource) ([]string, error) {
-	var a struct {
-		Labels []string `json:"lbl"`
-	}
-	if err := json.Unmarshal(r.Attributes, &a); err != nil {
-		return nil, fmt.Errorf("read labels of %s: %w", r.ID, err)
-	}
-	seen := make(map[string]bool, len(a.Labels))
-	var distinct []string
-	for _, l := range a.Labels {
-		if !seen[l] {
-			seen[l] = true
-			distinct = append(distinct, l)
-		}
-	}
-	return distinct, nil
-}
-
-func scanResource(rows *sql.Rows) (resource.Resource, error) {
+func scanResource(rows answer) (resource.Resource, error) {
 	var w resourceRow
 	if err := rows.Scan(w.targets()...); err != nil {
 		return resource.Resource{}, err

@@ -60,6 +60,8 @@ var migrations = [][]string{{
 	// The name of the object, where a type has several; and a sum of the reasons why others must hear when the resource goes, see
 	// farewell.
 	`ALTER TABLE resource ADD COLUMN spec TEXT NOT NULL DEFAULT ''`,
+	// The seq up to which all instances are gone, so that nobody looks for the oldest among the dead.
+	`ALTER TABLE tally ADD COLUMN gone INTEGER NOT NULL DEFAULT -1`,
 	`ALTER TABLE resource ADD COLUMN farewell INTEGER NOT NULL DEFAULT 0`,
 	`CREATE INDEX resource_subscriptions ON resource (pi) WHERE ty = 23`,
 	`CREATE INDEX resource_farewell ON resource (path) WHERE farewell <> 0`,
@@ -89,18 +91,24 @@ var migrations = [][]string{{
 
 // Prepare makes the schema current and the CSEBase present. When both are, it is one query.
 func (s *Store) Prepare(ctx context.Context, base resource.Resource) error {
-	var version int
-	var id, path, attrs string
-	err := s.db.QueryRowContext(ctx, s.dialect.bind(
-		`SELECT (SELECT max(version) FROM schema_version), ri, path, attrs FROM resource WHERE pi = ''`)).Scan(&version, &id, &path, &attrs)
-	switch {
-	case err != nil && s.dialect.unavailable(err):
+	type found struct {
+		version   int
+		id, path  string
+		attribute []byte
+	}
+	bases, err := read(ctx, s, `SELECT (SELECT max(version) FROM schema_version), ri, path, attrs FROM resource WHERE pi = ''`, nil,
+		func(rows answer) (f found, err error) { return f, rows.Scan(&f.version, &f.id, &f.path, &f.attribute) })
+	if err != nil && s.dialect.unavailable(err) {
 		return s.fail("prepare store", err)
-	case err == nil && version == len(migrations) && id == base.ID && path == base.Path && attrs == string(base.Attributes):
-		return nil
-	case err == nil && (id != base.ID || path != base.Path):
-		return fmt.Errorf("prepare store: it holds the CSE /%s named %q, not /%s named %q; use another database or the same identity",
-			id, path, base.ID, base.Path)
+	}
+	for _, f := range bases {
+		switch {
+		case f.id != base.ID || f.path != base.Path:
+			return fmt.Errorf("prepare store: it holds the CSE /%s named %q, not /%s named %q; use another database or the same identity",
+				f.id, f.path, base.ID, base.Path)
+		case f.version == len(migrations) && string(f.attribute) == string(base.Attributes):
+			return nil
+		}
 	}
 	err = s.write(ctx, func(t *tx) error {
 		if err := t.migrate(ctx); err != nil {
@@ -114,28 +122,34 @@ func (s *Store) Prepare(ctx context.Context, base resource.Resource) error {
 	return nil
 }
 
-// migrate runs the steps that the schema lacks; only one transaction at a time does.
+// migrate runs the steps that the schema lacks; only one transaction at a time does. Each statement goes by itself, as it cannot be
+// understood before those in front of it have been carried out.
 func (t *tx) migrate(ctx context.Context) error {
-	if err := t.exec(ctx, t.dialect.setupLock); err != nil {
+	step := func(query string, args ...any) error {
+		t.exec(query, args...)
+		return t.flush(ctx)
+	}
+	if err := step(t.dialect.setupLock); err != nil {
 		return err
 	}
-	if err := t.exec(ctx, `CREATE TABLE IF NOT EXISTS schema_version (version bigint PRIMARY KEY)`); err != nil {
+	if err := step(`CREATE TABLE IF NOT EXISTS schema_version (version bigint PRIMARY KEY)`); err != nil {
 		return err
 	}
-	var version int
-	if err := t.row(ctx, `SELECT coalesce(max(version), 0) FROM schema_version`).Scan(&version); err != nil {
+	versions, err := ask(ctx, t, scanInt, `SELECT coalesce(max(version), 0) FROM schema_version`)
+	if err != nil {
 		return err
 	}
+	version := int(versions[0])
 	if version > len(migrations) {
 		return fmt.Errorf("the schema has version %d, this program knows %d: use a newer one", version, len(migrations))
 	}
 	for v, steps := range migrations[version:] {
-		for _, step := range steps {
-			if err := t.exec(ctx, t.dialect.types.Replace(step)); err != nil {
+		for _, s := range steps {
+			if err := step(t.dialect.types.Replace(s)); err != nil {
 				return fmt.Errorf("migrate schema to version %d: %w", version+v+1, err)
 			}
 		}
-		if err := t.exec(ctx, `INSERT INTO schema_version (version) VALUES ($1)`, version+v+1); err != nil {
+		if err := step(`INSERT INTO schema_version (version) VALUES ($1)`, version+v+1); err != nil {
 			return err
 		}
 	}
@@ -143,12 +157,13 @@ func (t *tx) migrate(ctx context.Context) error {
 }
 
 func (t *tx) putBase(ctx context.Context, base resource.Resource) error {
-	var n int
-	if err := t.row(ctx, `SELECT count(*) FROM resource WHERE ri = $1`, base.ID).Scan(&n); err != nil {
+	n, err := ask(ctx, t, scanInt, `SELECT count(*) FROM resource WHERE ri = $1`, base.ID)
+	if err != nil {
 		return err
 	}
-	if n == 0 {
-		return t.insert(ctx, []resource.Resource{base})
+	if n[0] == 0 {
+		return t.insert([]resource.Resource{base})
 	}
-	return t.exec(ctx, `UPDATE resource SET attrs = $2, lt = $3 WHERE ri = $1`, base.ID, string(base.Attributes), micros(base.ModifiedAt))
+	t.exec(`UPDATE resource SET attrs = $2, lt = $3 WHERE ri = $1`, base.ID, string(base.Attributes), micros(base.ModifiedAt))
+	return nil
 }

@@ -9,7 +9,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"net/url"
@@ -28,7 +27,7 @@ type Options struct {
 type Store struct {
 	address, password string // as Open was given them; for Listen
 
-	db      *sql.DB
+	db      database
 	dialect *dialect
 	queue   queue
 	hub     hub
@@ -48,23 +47,21 @@ func Open(address string, o Options) (*Store, error) {
 		if !d.speaks(address) {
 			continue
 		}
-		db, err := d.open(address, o.Password)
+		db, err := d.open(address, o)
 		if err != nil {
 			return nil, fmt.Errorf("open store: %w", err)
 		}
-		db.SetMaxOpenConns(o.Connections)
-		db.SetMaxIdleConns(o.Connections)
 		return &Store{address: address, password: o.Password, db: db, dialect: d}, nil
 	}
 	return nil, errors.New("open store: the address must be sqlite:PATH or postgres://USER@HOST/DATABASE")
 }
 
 // Close closes all connections.
-func (s *Store) Close() error { return s.db.Close() }
+func (s *Store) Close() error { return s.db.close() }
 
 // Ping reports whether the database answers a query now.
 func (s *Store) Ping(ctx context.Context) error {
-	_, err := read(ctx, s, `SELECT 1`, nil, func(rows *sql.Rows) (one int, err error) { return one, rows.Scan(&one) })
+	_, err := read(ctx, s, `SELECT 1`, nil, scanInt)
 	if err != nil {
 		return s.fail("ping", err)
 	}

@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"time"
 
@@ -51,7 +50,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, limit int, after func(
 		swept += int(n)
 	}
 	if s.dialect.tend != "" {
-		if err := s.write(ctx, func(t *tx) error { return t.exec(ctx, s.dialect.tend) }); err != nil {
+		if err := s.write(ctx, func(t *tx) error { t.exec(s.dialect.tend); return nil }); err != nil {
 			return swept, s.fail("tend statistics", err)
 		}
 	}
@@ -67,16 +66,18 @@ func (s *Store) sweepTree(ctx context.Context, r resource.Resource, now time.Tim
 			if err := t.lockFamily(ctx, r); err != nil {
 				return err
 			}
-			if err := t.row(ctx, `SELECT count(*) FROM resource WHERE ri = $1 AND path = $2 AND et <= $3`, r.ID, r.Path, micros(now)).
-				Scan(&n); err != nil || n == 0 {
+			there, err := ask(ctx, t, scanInt, `SELECT count(*) FROM resource WHERE ri = $1 AND path = $2 AND et <= $3`, r.ID, r.Path, micros(now))
+			if err != nil || there[0] == 0 {
 				return err
 			}
+			n = 1
 			if after != nil {
 				if err := t.removeExpired(ctx, r, now, after); err != nil {
 					return err
 				}
 			}
-			return t.deleteTree(ctx, r)
+			t.deleteTree(r)
+			return nil
 		})
 		if !errors.Is(err, errMoved) {
 			return n, err
@@ -90,24 +91,19 @@ func (t *tx) removeExpired(ctx context.Context, r resource.Resource, now time.Ti
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	_, err = t.remove(ctx, store.Removal{Parent: parent, Resource: r, Expired: true}, after)
+	_, err = t.remove(ctx, store.Removal{Parent: parent.Node, Resource: r, Expired: true}, after)
 	return err
 }
 
 // sweepInstances deletes the expired instances of a parent, at most limit.
 func (s *Store) sweepInstances(ctx context.Context, parent string, now time.Time, limit int,
 	after func(store.Removal) (store.Effects, error)) (int, error) {
-	n := int64(0)
+	swept := 0
 	err := s.write(ctx, func(t *tx) error {
-		// Not lockNode: the parent may have expired as well.
-		r := resource.Resource{ID: parent}
-		err := t.row(ctx, `SELECT t.st, t.cni, t.cbs, t.mni, t.mbs FROM tally t WHERE t.ri = $1`+t.dialect.lock, parent).
-			Scan(&r.StateTag, &r.Count, &r.Bytes, &r.MaxCount, &r.MaxBytes)
-		if errors.Is(err, sql.ErrNoRows) {
-			n = 0
-			return nil // it was deleted with all its instances
-		}
-		if err != nil {
+		swept = 0
+		// Not lockNode: the parent may have expired as well. It may also have been deleted with all its instances.
+		locked, err := ask(ctx, t, scanText, `SELECT t.ri FROM tally t WHERE t.ri = $1`+t.dialect.lock, parent)
+		if err != nil || len(locked) == 0 {
 			return err
 		}
 		if after != nil {
@@ -115,15 +111,27 @@ func (s *Store) sweepInstances(ctx context.Context, parent string, now time.Time
 				return err
 			}
 		}
-		before := r.Count
-		rows, err := t.query(ctx, `DELETE FROM resource WHERE ri IN (`+expiredInstances+`) RETURNING ri, cs, labelled`, parent, micros(now), limit)
-		if err := t.countOut(ctx, &r, rows, err); err != nil {
+		type instance struct {
+			id             string
+			size, labelled int64
+		}
+		gone, err := ask(ctx, t, func(rows answer) (i instance, err error) { return i, rows.Scan(&i.id, &i.size, &i.labelled) },
+			`DELETE FROM resource WHERE ri IN (`+expiredInstances+`) RETURNING ri, cs, labelled`, parent, micros(now), limit)
+		if err != nil {
 			return err
 		}
-		n = before - r.Count
-		return t.putTally(ctx, r)
+		var size int64
+		for _, i := range gone {
+			size += i.size
+			if i.labelled != 0 {
+				t.exec(`DELETE FROM label WHERE ri = $1`, i.id)
+			}
+		}
+		swept = len(gone)
+		t.exec(`UPDATE tally SET cni = cni - $2, cbs = cbs - $3 WHERE ri = $1`, parent, swept, size)
+		return nil
 	})
-	return int(n), err
+	return swept, err
 }
 
 // expiredInstances are the first $3 in the parent $1 that have expired at $2.
@@ -138,31 +146,30 @@ func (t *tx) tellInstances(ctx context.Context, parent string, now time.Time, li
 	if err != nil {
 		return err
 	}
-	rows, err := t.query(ctx, `SELECT `+resourceColumns+` FROM resource r LEFT JOIN tally t ON t.ri = r.ri
+	instances, err := ask(ctx, t, scanResource, `SELECT `+resourceColumns+` FROM resource r LEFT JOIN tally t ON t.ri = r.ri
 		WHERE r.ri IN (`+expiredInstances+`) ORDER BY r.seq`, parent, micros(now), limit)
-	instances, err := collect(rows, err, scanResource)
 	if err != nil {
 		return err
 	}
-	var tasks []store.Task
+	var more []store.Task
 	for _, r := range instances {
-		effects, err := after(instanceRemoval(node, r))
+		effects, err := after(instanceRemoval(node.Node, r))
 		if err != nil {
 			return err
 		}
-		tasks = append(tasks, effects.Tasks...)
+		more = append(more, effects.Tasks...)
 	}
-	return t.addTasks(ctx, tasks)
+	return t.addTasks(more)
 }
 
 // TakeTurn moves the time the job is next due in one statement, which only one instance can do.
 func (s *Store) TakeTurn(ctx context.Context, job string, now time.Time, interval time.Duration) (bool, error) {
-	result, err := s.db.ExecContext(ctx, s.dialect.bind(`INSERT INTO turn (job, due) VALUES ($1, $2)
-		ON CONFLICT (job) DO UPDATE SET due = excluded.due WHERE turn.due <= $3`), job, micros(now.Add(interval)), micros(now))
-	if err != nil {
-		return false, s.fail("take turn at "+job, err)
-	}
-	n, err := result.RowsAffected()
+	var n int64
+	err := s.write(ctx, func(t *tx) (err error) {
+		n, err = t.affect(ctx, `INSERT INTO turn (job, due) VALUES ($1, $2)
+			ON CONFLICT (job) DO UPDATE SET due = excluded.due WHERE turn.due <= $3`, job, micros(now.Add(interval)), micros(now))
+		return err
+	})
 	if err != nil {
 		return false, s.fail("take turn at "+job, err)
 	}

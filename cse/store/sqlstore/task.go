@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"context"
 	"crypto/rand"
-	"database/sql"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -14,7 +13,7 @@ import (
 
 // Add is one transaction.
 func (s *Store) Add(ctx context.Context, tasks ...store.Task) error {
-	if err := s.write(ctx, func(t *tx) error { return t.addTasks(ctx, tasks) }); err != nil {
+	if err := s.write(ctx, func(t *tx) error { return t.addTasks(tasks) }); err != nil {
 		return s.fail("add tasks", err)
 	}
 	return nil
@@ -27,18 +26,18 @@ type addition struct {
 	tasks   []store.Task
 }
 
-// addTasks stores tasks. It locks their lanes, in the order of their names; tallies must be locked before.
-func (t *tx) addTasks(ctx context.Context, tasks []store.Task) error {
-	if len(tasks) == 0 {
+// addTasks queues the insertion of more. It locks their lanes, in the order of their names; tallies must be locked before.
+func (t *tx) addTasks(more []store.Task) error {
+	if len(more) == 0 {
 		return nil
 	}
 	t.tasks = true
-	lanes := map[string]*addition{}
-	for _, k := range tasks {
-		a := lanes[k.Lane]
+	additions := map[string]*addition{}
+	for _, k := range more {
+		a := additions[k.Lane]
 		if a == nil {
 			a = &addition{}
-			lanes[k.Lane] = a
+			additions[k.Lane] = a
 		}
 		a.kind = k.Kind
 		if k.Replace {
@@ -50,8 +49,8 @@ func (t *tx) addTasks(ctx context.Context, tasks []store.Task) error {
 	}
 	var upserts, rows [][]any
 	var replaced, stopped []string
-	for _, lane := range slices.Sorted(maps.Keys(lanes)) {
-		a := lanes[lane]
+	for _, lane := range slices.Sorted(maps.Keys(additions)) {
+		a := additions[lane]
 		due, attempts := int64(0), 0
 		if len(a.tasks) > 0 {
 			due = dueMicros(a.tasks[0].Due)
@@ -67,30 +66,19 @@ func (t *tx) addTasks(ctx context.Context, tasks []store.Task) error {
 			rows = append(rows, []any{lane, dueMicros(k.Due), string(k.Body)})
 		}
 	}
-	// A lane that is there already stays as it is, but is locked, unless its tasks are replaced.
-	// One that awaits tasks becomes due with the first that comes.
-	if err := t.insertRows(ctx, `INSERT INTO lane (lane, kind, due, token, attempts)`, ` ON CONFLICT (lane) DO UPDATE SET
-		kind = CASE WHEN excluded.attempts < 0 THEN excluded.kind ELSE lane.kind END,
-		due = CASE WHEN excluded.attempts < 0 OR lane.attempts = `+awaits+` AND lane.token = '' AND excluded.due < lane.due
-			THEN excluded.due ELSE lane.due END,
-		token = CASE WHEN excluded.attempts < 0 THEN '' ELSE lane.token END,
-		attempts = CASE WHEN excluded.attempts < 0 OR lane.attempts = `+awaits+` AND lane.token = ''
-			THEN 0 ELSE lane.attempts END`, upserts); err != nil {
-		return err
-	}
-	for chunk := range slices.Chunk(replaced, insertChunk) {
+	t.insertRows(lanes, upserts)
+	t.deleteLanes(`DELETE FROM task`, replaced)
+	t.deleteLanes(`DELETE FROM lane`, stopped)
+	t.insertRows(tasks, rows)
+	return nil
+}
+
+// deleteLanes queues a deletion from what the lanes have.
+func (t *tx) deleteLanes(from string, names []string) {
+	if len(names) > 0 {
 		var p params
-		if err := t.exec(ctx, `DELETE FROM task WHERE lane IN (`+addAll(&p, chunk)+`)`, p...); err != nil {
-			return err
-		}
+		t.exec(from+` WHERE `+t.dialect.among(&p, "lane", names), p...)
 	}
-	for chunk := range slices.Chunk(stopped, insertChunk) {
-		var p params
-		if err := t.exec(ctx, `DELETE FROM lane WHERE lane IN (`+addAll(&p, chunk)+`)`, p...); err != nil {
-			return err
-		}
-	}
-	return t.insertRows(ctx, `INSERT INTO task (lane, due, body)`, "", rows)
 }
 
 // replaces is what the attempts of a lane are set to for one whose tasks replace what it has; it is as good as 0.
@@ -116,23 +104,20 @@ func dueTime(us int64) time.Time {
 
 // Take gives lanes a token and makes them due when their turn ends, then reads their tasks. Those who add tasks have locks of
 // lanes, so they are passed over; and tasks are read after the lock is held, since what a turn before has done must not be seen.
-func (s *Store) Take(ctx context.Context, now time.Time, lease time.Duration, lanes, tasks int) ([]store.Turn, error) {
-	if lanes <= 0 || tasks <= 0 {
+func (s *Store) Take(ctx context.Context, now time.Time, lease time.Duration, most, each int) ([]store.Turn, error) {
+	if most <= 0 || each <= 0 {
 		return nil, nil
 	}
 	until, token := now.Add(lease), rand.Text()
 	var turns []store.Turn
 	err := s.write(ctx, func(t *tx) error {
 		turns = nil
-		n, err := t.affect(ctx, `WITH pick AS MATERIALIZED (SELECT lane FROM lane WHERE due <= $1 ORDER BY due LIMIT $2`+t.dialect.skip+`)
-			UPDATE lane SET due = $3, token = $4 WHERE lane IN (SELECT lane FROM pick)`, micros(now), lanes, micros(until), token)
-		if err != nil || n == 0 {
-			return err
-		}
-		rows, err := t.query(ctx, `SELECT l.lane, l.kind, l.attempts, t.due, t.body FROM lane l JOIN task t ON t.lane = l.lane
+		// Who adds tasks waits for the lock of a lane, so between the two nobody changes it.
+		t.exec(`WITH pick AS MATERIALIZED (SELECT lane FROM lane WHERE due <= $1 ORDER BY due LIMIT $2`+t.dialect.skip+`)
+			UPDATE lane SET due = $3, token = $4 WHERE lane IN (SELECT lane FROM pick)`, micros(now), most, micros(until), token)
+		found, err := ask(ctx, t, scanTurn, `SELECT l.lane, l.kind, l.attempts, t.due, t.body FROM lane l JOIN task t ON t.lane = l.lane
 			WHERE l.due = $1 AND l.token = $2 AND t.seq IN (SELECT f.seq FROM task f WHERE f.lane = l.lane ORDER BY f.seq LIMIT $3)
-			ORDER BY l.lane, t.seq`, micros(until), token, tasks)
-		found, err := collect(rows, err, scanTurn)
+			ORDER BY l.lane, t.seq`, micros(until), token, each)
 		turns = gather(found, now, until, token)
 		return err
 	})
@@ -143,7 +128,7 @@ func (s *Store) Take(ctx context.Context, now time.Time, lease time.Duration, la
 }
 
 // scanTurn scans a turn with one task.
-func scanTurn(rows *sql.Rows) (store.Turn, error) {
+func scanTurn(rows answer) (store.Turn, error) {
 	var turn store.Turn
 	var due int64
 	var body string
@@ -193,24 +178,17 @@ func (s *Store) Settle(ctx context.Context, turn store.Turn, o store.Outcome) er
 			return store.ErrTurnLost
 		}
 		if done > 0 {
-			if err := t.exec(ctx, `DELETE FROM task WHERE seq IN (SELECT seq FROM task WHERE lane = $1 ORDER BY seq LIMIT $2)`,
-				turn.Lane, done); err != nil {
-				return err
-			}
+			t.exec(`DELETE FROM task WHERE seq IN (SELECT seq FROM task WHERE lane = $1 ORDER BY seq LIMIT $2)`, turn.Lane, done)
 		}
-		if err := t.exec(ctx, `DELETE FROM lane WHERE lane = $1 AND NOT EXISTS (SELECT 1 FROM task WHERE lane = $1)`, turn.Lane); err != nil {
-			return err
-		}
+		t.exec(`DELETE FROM lane WHERE lane = $1 AND NOT EXISTS (SELECT 1 FROM task WHERE lane = $1)`, turn.Lane)
 		if await == 1 {
 			// What came while the turn was under way is what is awaited.
-			if err := t.exec(ctx, `UPDATE lane SET attempts = `+awaits+` WHERE lane = $1
-				AND (SELECT count(*) FROM task WHERE lane = $1) <= $2`, turn.Lane, len(turn.Tasks)-done); err != nil {
-				return err
-			}
+			t.exec(`UPDATE lane SET attempts = `+awaits+` WHERE lane = $1 AND (SELECT count(*) FROM task WHERE lane = $1) <= $2`,
+				turn.Lane, len(turn.Tasks)-done)
 		}
-		return t.exec(ctx, `UPDATE lane SET token = '', due = (SELECT CASE WHEN due < $2 AND (lane.attempts = `+awaits+` OR $3 = 0)
-			THEN $2 ELSE due END FROM task WHERE lane = $1 ORDER BY seq LIMIT 1) WHERE lane = $1`,
-			turn.Lane, dueMicros(o.Again), await)
+		t.exec(`UPDATE lane SET token = '', due = (SELECT CASE WHEN due < $2 AND (lane.attempts = `+awaits+` OR $3 = 0)
+			THEN $2 ELSE due END FROM task WHERE lane = $1 ORDER BY seq LIMIT 1) WHERE lane = $1`, turn.Lane, dueMicros(o.Again), await)
+		return nil
 	})
 	if err != nil {
 		return s.fail("settle turn at "+turn.Lane, err)

@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"strconv"
 	"time"
@@ -10,10 +9,12 @@ import (
 	"github.com/viot-project/viot/cse/store"
 )
 
-// tx is one transaction. Its methods take statements as PostgreSQL writes them.
+// tx is one transaction. Statements are queued and go to the database together: when an answer is needed, and at the commit.
 type tx struct {
-	sql     *sql.Tx
+	session session
 	dialect *dialect
+	queued  []statement
+	attempt int  // how often the transaction has been tried before
 	tasks   bool // some were stored, of which this process is told after the commit
 }
 
@@ -34,7 +35,11 @@ func (s *Store) write(ctx context.Context, fn func(*tx) error) error {
 	}
 	start := time.Now()
 	for attempt := 1; ; attempt++ {
-		committing, err := s.attempt(ctx, fn)
+		t := &tx{dialect: s.dialect, attempt: attempt - 1}
+		committing, err := s.try(ctx, t, fn)
+		if err == nil && t.tasks {
+			s.hub.wake(store.Tasks)
+		}
 		if err == nil || attempt == maxAttempts || ctx.Err() != nil {
 			return err
 		}
@@ -45,62 +50,87 @@ func (s *Store) write(ctx context.Context, fn func(*tx) error) error {
 	}
 }
 
-// attempt runs fn in one transaction and reports whether it came to the commit, after which an error leaves open what happened.
-func (s *Store) attempt(ctx context.Context, fn func(*tx) error) (committing bool, err error) {
-	t, err := s.db.BeginTx(ctx, nil)
-	if err != nil {
+// try runs fn in one transaction and reports whether it came to the commit, after which an error leaves open what happened.
+func (s *Store) try(ctx context.Context, t *tx, fn func(*tx) error) (committing bool, err error) {
+	if t.session, err = s.db.begin(ctx); err != nil {
 		return false, err
 	}
-	w := &tx{sql: t, dialect: s.dialect}
-	if err := fn(w); err != nil {
-		if e := t.Rollback(); e != nil && !errors.Is(e, sql.ErrTxDone) {
-			return false, errors.Join(err, e)
+	if err = fn(t); err == nil {
+		if committing, err = t.session.run(ctx, t.queued, true); err == nil {
+			return true, nil
 		}
-		return false, err
 	}
-	if err := t.Commit(); err != nil {
-		return true, err
+	// The error may be that ctx has ended.
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), outage)
+	defer cancel()
+	if e := t.session.rollback(end); e != nil && !s.dialect.unavailable(e) {
+		err = errors.Join(err, e)
 	}
-	if w.tasks {
-		s.hub.wake(store.Tasks)
-	}
-	return true, nil
+	return committing, err
 }
 
 // read runs a query outside a transaction, again on another connection if the one it got had died, as all have when the database
 // was restarted.
-func read[T any](ctx context.Context, s *Store, query string, args params, scan func(*sql.Rows) (T, error)) ([]T, error) {
+func read[T any](ctx context.Context, s *Store, query string, args params, scan func(answer) (T, error)) ([]T, error) {
 	start := time.Now()
 	for attempt := 1; ; attempt++ {
-		rows, err := s.db.QueryContext(ctx, s.dialect.bind(query), args...)
-		list, err := collect(rows, err, scan)
+		var list []T
+		err := s.db.ask(ctx, statement{query: query, args: args, read: into(&list, scan)})
 		if err == nil || attempt == maxAttempts || ctx.Err() != nil || !s.dialect.unavailable(err) || time.Since(start) > outage {
 			return list, err
 		}
 	}
 }
 
-func (t *tx) exec(ctx context.Context, query string, args ...any) error {
-	_, err := t.sql.ExecContext(ctx, t.dialect.bind(query), args...)
+// into reads all rows with scan and appends them to list.
+func into[T any](list *[]T, scan func(answer) (T, error)) func(answer) error {
+	return func(rows answer) error {
+		for rows.Next() {
+			v, err := scan(rows)
+			if err != nil {
+				return err
+			}
+			*list = append(*list, v)
+		}
+		return rows.Err()
+	}
+}
+
+// exec queues a statement that has no answer. If it fails, so does what flushes the queue.
+func (t *tx) exec(query string, args ...any) {
+	t.queued = append(t.queued, statement{query: query, args: args})
+}
+
+// want queues a query; read gets its answer when the queue is flushed. The commit does that too, but then an error of read's comes
+// too late.
+func (t *tx) want(read func(answer) error, query string, args ...any) {
+	t.queued = append(t.queued, statement{query: query, args: args, read: read})
+}
+
+// flush runs what is queued.
+func (t *tx) flush(ctx context.Context) error {
+	queued := t.queued
+	t.queued = nil
+	_, err := t.session.run(ctx, queued, false)
 	return err
 }
 
-// affect is exec for a statement whose number of rows matters.
-func (t *tx) affect(ctx context.Context, query string, args ...any) (int64, error) {
-	result, err := t.sql.ExecContext(ctx, t.dialect.bind(query), args...)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
+// affect runs a statement now and returns how many rows it changed.
+func (t *tx) affect(ctx context.Context, query string, args ...any) (n int64, err error) {
+	t.queued = append(t.queued, statement{query: query, args: args, affected: &n})
+	return n, t.flush(ctx)
 }
 
-func (t *tx) row(ctx context.Context, query string, args ...any) *sql.Row {
-	return t.sql.QueryRowContext(ctx, t.dialect.bind(query), args...)
+// ask runs a query now and scans all its rows.
+func ask[T any](ctx context.Context, t *tx, scan func(answer) (T, error), query string, args ...any) ([]T, error) {
+	var list []T
+	t.want(into(&list, scan), query, args...)
+	return list, t.flush(ctx)
 }
 
-func (t *tx) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return t.sql.QueryContext(ctx, t.dialect.bind(query), args...)
-}
+func scanInt(rows answer) (n int64, err error) { return n, rows.Scan(&n) }
+
+func scanText(rows answer) (s string, err error) { return s, rows.Scan(&s) }
 
 // params collects the parameters of a statement that is put together.
 type params []any

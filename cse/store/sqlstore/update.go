@@ -20,12 +20,13 @@ func (s *Store) Update(ctx context.Context, a primitive.Address, now time.Time, 
 		if err != nil {
 			return err
 		}
-		c, err := change(before)
+		c, err := change(before.Node)
 		if err != nil {
 			refused = err
 			return err
 		}
-		r := c.Resource
+		n := watched{store.Node{Resource: c.Resource}, before.gone}
+		r := &n.Resource
 		r.StateTag = before.Resource.StateTag
 		if !c.KeepStateTag {
 			r.StateTag++
@@ -35,7 +36,7 @@ func (s *Store) Update(ctx context.Context, a primitive.Address, now time.Time, 
 		}
 		var effects store.Effects
 		if c.After != nil {
-			if effects, err = c.After(r); err != nil {
+			if effects, err = c.After(*r); err != nil {
 				refused = err
 				return err
 			}
@@ -44,46 +45,30 @@ func (s *Store) Update(ctx context.Context, a primitive.Address, now time.Time, 
 		if len(r.Policies) > 0 {
 			policies = policyList(r.Policies)
 		}
-		labels, err := labelsOf(r)
+		own, err := labelsOf(*r)
 		if err != nil {
 			return err
 		}
-		if err := t.exec(ctx, `UPDATE resource SET lt = $2, et = $3, policies = $4, labelled = $5, attrs = $6, farewell = $7
-			WHERE ri = $1`, r.ID, micros(r.ModifiedAt), expiry(r.ExpiresAt), policies, min(len(labels), 1), string(r.Attributes), farewell(r)); err != nil {
-			return err
-		}
-		if err := t.replaceLabels(ctx, r.ID, labels); err != nil {
-			return err
-		}
+		t.exec(`UPDATE resource SET lt = $2, et = $3, policies = $4, labelled = $5, attrs = $6, farewell = $7 WHERE ri = $1`,
+			r.ID, micros(r.ModifiedAt), expiry(r.ExpiresAt), policies, min(len(own), 1), string(r.Attributes), farewell(*r))
+		t.replaceLabels(r.ID, own)
 		if expiry(r.ExpiresAt) < expiry(before.Resource.ExpiresAt) {
-			if err := t.exec(ctx, `UPDATE resource SET et = $1 WHERE path > $2 AND path < $3 AND et > $1`,
-				expiry(r.ExpiresAt), r.Path+"/", r.Path+"0"); err != nil {
-				return err
-			}
+			t.exec(`UPDATE resource SET et = $1 WHERE path > $2 AND path < $3 AND et > $1`, expiry(r.ExpiresAt), r.Path+"/", r.Path+"0")
 		}
 		if c.MaxAge != nil {
-			if err := t.exec(ctx, `UPDATE resource SET et = ct + $1 WHERE pi = $2 AND seq IS NOT NULL AND et > ct + $1`,
-				c.MaxAge.Microseconds(), r.ID); err != nil {
-				return err
-			}
+			t.exec(`UPDATE resource SET et = ct + $1 WHERE pi = $2 AND seq IS NOT NULL AND et > ct + $1`, c.MaxAge.Microseconds(), r.ID)
 		}
 		if c.DropInstances {
-			rows, err := t.query(ctx, `DELETE FROM resource WHERE pi = $1 AND seq IS NOT NULL RETURNING ri, cs, labelled`, r.ID)
-			if err := t.countOut(ctx, &r, rows, err); err != nil {
-				return err
-			}
+			t.dropInstances(&n, before.Resource.StateTag)
 		}
-		if err := t.insert(ctx, number(effects.Instances, &r, before.Resource.StateTag)); err != nil {
+		if err := t.insert(number(effects.Instances, r, before.Resource.StateTag)); err != nil {
 			return err
 		}
-		if err := t.evict(ctx, &r); err != nil {
+		if err := t.putTally(ctx, &n, true); err != nil {
 			return err
 		}
-		result = r
-		if err := t.putTally(ctx, r); err != nil {
-			return err
-		}
-		return t.addTasks(ctx, effects.Tasks)
+		result = *r
+		return t.addTasks(effects.Tasks)
 	})
 	if refused != nil {
 		return resource.Resource{}, refused
@@ -111,25 +96,17 @@ func number(instances []resource.Resource, parent *resource.Resource, last int64
 }
 
 // lockNode locks the tally of the resource at a, which has no edge, and returns the resource.
-func (t *tx) lockNode(ctx context.Context, a primitive.Address, now time.Time) (store.Node, error) {
-	c := &creation{Creation: store.Creation{Parent: a, Now: now}}
-	if _, err := t.lockParents(ctx, []*creation{c}); err != nil {
-		return store.Node{}, err
-	}
-	if c.parent == nil {
-		return store.Node{}, store.ErrNotFound
-	}
+func (t *tx) lockNode(ctx context.Context, a primitive.Address, now time.Time) (watched, error) {
+	t.lockParents([]*creation{{Creation: store.Creation{Parent: a, Now: now}}})
 	// Read it again: what another transaction committed while this one waited for the lock counts.
 	return t.watchedNode(ctx, a, now)
 }
 
-func (t *tx) replaceLabels(ctx context.Context, id string, labels []string) error {
-	if err := t.exec(ctx, `DELETE FROM label WHERE ri = $1`, id); err != nil {
-		return err
-	}
-	rows := make([][]any, len(labels))
-	for i, l := range labels {
+func (t *tx) replaceLabels(id string, own []string) {
+	t.exec(`DELETE FROM label WHERE ri = $1`, id)
+	rows := make([][]any, len(own))
+	for i, l := range own {
 		rows[i] = []any{l, id}
 	}
-	return t.insertRows(ctx, `INSERT INTO label (lbl, ri)`, "", rows)
+	t.insertRows(labels, rows)
 }
