@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -105,6 +106,9 @@ func (d *Dispatcher) handle(ctx context.Context, r primitive.Request) (primitive
 	var err error
 	if q.to, err = d.resolve(ctx, r.To, now); err != nil {
 		return primitive.Response{}, err
+	}
+	if bare := strings.TrimPrefix(r.To, "//"+d.Identity.SPID); strings.TrimSuffix(bare, "/") == d.Identity.CSEID && r.Operation != primitive.Notify {
+		return primitive.Response{}, primitive.Errorf(primitive.BadRequest, "%q is a CSE-ID, the CSEBase is %s/%s", r.To, d.Identity.CSEID, d.Identity.Name)
 	}
 	if q.to.Point != "" {
 		if point := points[q.to.Point]; point != nil {

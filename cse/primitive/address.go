@@ -1,6 +1,9 @@
 package primitive
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Identity is how a CSE is addressed.
 type Identity struct {
@@ -109,9 +112,12 @@ func (i Identity) Hybrid(to string) (id, below string, ok bool) {
 		return "", "", false
 	}
 	segments := strings.Split(rest, "/")
+	if len(segments) > maxSegments {
+		return "", "", false
+	}
 	var a Address
 	names := a.cutVirtual(segments)
-	if len(names) < 2 || names[0] == "-" || names[0] == i.Name || !validSegment(names[0]) {
+	if len(names) < 2 || names[0] == "-" || names[0] == i.Name || slices.ContainsFunc(segments, notSegment) {
 		return "", "", false
 	}
 	return segments[0], strings.Join(segments[1:], "/"), true
@@ -185,6 +191,8 @@ func (i Identity) LocalID(id string) string {
 	}
 	return id
 }
+
+func notSegment(s string) bool { return !validSegment(s) }
 
 // validSegment reports whether s is made of the unreserved characters of RFC 3986, which is what resource names and
 // identifiers are made of.

@@ -18,14 +18,14 @@ import (
 func (v *Router) route(ctx context.Context, target string, r primitive.Request) (primitive.Response, error) {
 	id, ok := v.cseOf(target)
 	if !ok {
-		return primitive.Response{}, unreachable(target)
+		return primitive.Response{}, primitive.Errorf(primitive.NotFound, "no way to %q is known", target)
 	}
 	next, err := v.next(ctx, id)
 	if err != nil {
 		return primitive.Response{}, err
 	}
-	if next.ID == "" {
-		return primitive.Response{}, unreachable(target)
+	if next.ID == "" { // TS-0004 clause 7.3.2.6
+		return primitive.Response{}, primitive.Errorf(primitive.NotFound, "no way to %q is known", target)
 	}
 	if next.ID != strings.TrimPrefix(id, "/") {
 		if from, ok := v.cseOf(r.From); ok {
