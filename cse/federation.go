@@ -1,6 +1,7 @@
 package cse
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"net/url"
@@ -17,6 +18,7 @@ type Federation struct {
 	Points    []string        // URLs at which others reach this CSE; they are told
 	Registrar reach.Registrar // to register with; its URL is empty if there is none
 	Interval  time.Duration   // how often to look after the registration
+	Withdraw  bool            // take the registration back instead of serving
 }
 
 // cseTypes are the values of m2m:cseTypeID, TS-0004 clause 6.3.4.2.2.
@@ -32,6 +34,7 @@ func (c *Federation) flags(f *flag.FlagSet) {
 	f.StringVar(&c.Registrar.URL, "registrar-url", "", "point of access of the CSE to register with, such as http://in.example:8080; empty for none")
 	f.StringVar(&c.Registrar.CSEID, "registrar-id", "", "CSE-ID of the CSE to register with, with its slash")
 	f.StringVar(&c.Registrar.Name, "registrar-name", "", "resource name of the CSEBase of the CSE to register with")
+	f.BoolVar(&c.Withdraw, "withdraw-registration", false, "take the registration with the registrar back and exit; stop all instances first")
 	f.DurationVar(&c.Interval, "registration-interval", 30*time.Second, "how often to look after the registration")
 }
 
@@ -50,6 +53,9 @@ func (c *Federation) check(own string, wrong func(flag, format string, args ...a
 	}
 	r := c.Registrar
 	if r == (reach.Registrar{}) {
+		if c.Withdraw {
+			wrong("withdraw-registration", "there is no registrar; say -registrar-url")
+		}
 		return
 	}
 	if err := httpURL(r.URL); err != nil {
@@ -67,6 +73,16 @@ func (c *Federation) check(own string, wrong func(flag, format string, args ...a
 	if c.Type == "in" {
 		wrong("registrar-url", "an IN-CSE has no registrar; say -cse-type mn or asn")
 	}
+}
+
+// Withdraw takes the registration with the registrar back. Instances that still run would register again.
+func (v *Server) Withdraw(ctx context.Context) error {
+	if v.registration == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, v.config.RequestTimeout)
+	defer cancel()
+	return v.registration.Withdraw(ctx)
 }
 
 func httpURL(s string) error {

@@ -46,6 +46,13 @@ func run(ctx context.Context, args []string, getenv func(string) string, stderr 
 	log := hclog.New(&hclog.LoggerOptions{
 		Name: "cse", Level: hclog.LevelFromString(config.LogLevel), Output: stderr, JSONFormat: config.LogFormat == "json",
 	})
+	if config.Federation.Withdraw {
+		server := cse.New(config, resources, log)
+		if err := server.Prepare(ctx); err != nil {
+			return err
+		}
+		return server.Withdraw(ctx)
+	}
 	listener, err := net.Listen("tcp", config.Listen)
 	if err != nil {
 		return fmt.Errorf("-listen: %w", err)
