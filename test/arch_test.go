@@ -81,6 +81,10 @@ var forbidden = []struct {
 		[]string{"cse/httpbinding"}, []string{"cse/store"}, nil},
 	{"the client is what applications take: it needs nothing of the server",
 		[]string{"cse/client"}, []string{"cse"}, nil},
+	{"who an originator is, is known before anything is done for it",
+		[]string{"cse/identity"}, []string{"cse/store", "cse/dispatch", "cse/httpbinding", "cse/access"}, nil},
+	{"a serialisation does not know what it is used for",
+		[]string{"cse/serialisation"}, []string{"cse/store", "cse/dispatch", "cse/httpbinding", "cse/identity"}, nil},
 	{"a store does not know bindings",
 		[]string{"cse/store"}, []string{"cse/httpbinding", "cse/dispatch"}, nil},
 }
@@ -144,7 +148,7 @@ func TestDaemonsDoNotReachPulumi(t *testing.T) {
 }
 
 // pure packages turn values into values.
-var pure = []string{"infra/spec", "orchestrator/fleet", "orchestrator/decide", "cse/primitive", "cse/resource", "cse/access"}
+var pure = []string{"infra/spec", "orchestrator/fleet", "orchestrator/decide", "cse/primitive", "cse/resource", "cse/access", "cse/serialisation"}
 
 func TestPurePackages(t *testing.T) {
 	t.Parallel()
