@@ -11,7 +11,7 @@
 //     with it, others nothing. It does not inherit the policies of its parent.
 //
 // On the CSEBase two things are open: anyone may register an AE, a CSE may register itself, and a registered AE or CSE may retrieve and discover it and
-// create accessControlPolicies in it. What is below the CSEBase is still decided resource by resource.
+// create accessControlPolicies and notificationTargetPolicies in it. What is below the CSEBase is still decided resource by resource.
 //
 // What is not known does not grant: a rule that asks for the location of the originator, for an identity that was proved, or for a role,
 // is no rule for an originator of whom that is not known.
@@ -91,7 +91,7 @@ func open(r Request) bool {
 		return false
 	}
 	return r.Operation == resource.MayRetrieve || r.Operation == resource.MayDiscover ||
-		r.Operation == resource.MayCreate && r.ChildType == resource.TypeAccessControlPolicy
+		r.Operation == resource.MayCreate && (r.ChildType == resource.TypeAccessControlPolicy || r.ChildType == resource.TypeNotificationTargetPolicy)
 }
 
 // ByRules decides whether r may be done on s by the rules of s alone.

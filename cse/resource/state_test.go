@@ -198,7 +198,7 @@ func TestCriteria(t *testing.T) {
 	if len(c.Events) != 2 || c.ChildTypes[0] != TypeContainer || c.Attributes[0] != "lbl" || c.Missing.Number != 2 || c.Missing.Duration != "PT5S" {
 		t.Errorf("got %+v", c)
 	}
-	if c.Monitored[0].Originator != "Ca" || c.Monitored[1] != (OperationMonitor{MayRetrieve, "Cb"}) {
+	if c.Monitored[0].Originator != "Ca" || c.Monitored[1] != (OperationMonitor{primitive.Retrieve, "Cb"}) {
 		t.Errorf("got %+v", c.Monitored)
 	}
 	if none := (Attributes{}).Criteria(); none.Events != nil || none.Missing != nil {

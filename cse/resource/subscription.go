@@ -33,8 +33,8 @@ var subscription = definition{
 		{"acrs", "associatedCrossResourceSub", Optional, Optional, NA, stringList},
 		{"nse", "notificationStatsEnable", Optional, Optional, NA, boolean},
 		{"nsi", "notificationStatsInfo", NotPresent, NotPresent, NA, check{kind: Objects, valid: anything.valid}},
-		{"eeno", "enableEventNotificationOriginator", Optional, Optional, NA, boolean},
 		{"ma", "maxAge", Optional, Optional, NA, duration},
+		{"eeno", "enableEventNotificationOriginator", Optional, Optional, NA, boolean},
 		creator,
 	}, governed),
 	validate: validSubscription,
@@ -45,14 +45,15 @@ var subscription = definition{
 var eventCriteria = structure(
 	may("crb", timestamp), may("cra", timestamp), may("ms", timestamp), may("us", timestamp),
 	may("sts", positiveInteger), may("stb", positiveInteger), may("exb", timestamp), may("exa", timestamp),
-	may("sza", nonNegativeInteger), may("szb", positiveInteger),
+	may("sza", nonNegativeInteger), may("szb", positiveInteger), may("lbl", labelList),
 	may("net", some(listOf(enumeration(span{1, 8})))), may("atr", attributeNames), may("chty", resourceTypes),
 	may("om", some(listOf(operationMonitor))), may("md", missingData), may("fo", enumeration(span{1, 3})))
 
 var (
-	// operationMonitor is m2m:operationMonitor: operations as in accessControlOperations, and who does them. Clients call the
+	// operationMonitor is m2m:operationMonitor: an operation, and who does it; in Release 2 the operation alone. Clients call the
 	// originator or or org.
-	operationMonitor = structure(may("ops", enumeration(span{1, int64(MayAll)})), may("or", text), may("org", text)).and(notEmpty)
+	operationMonitor = structure(may("ops", enumeration(span{1, 5})), may("or", text), may("org", text)).and(notEmpty).
+				or(enumeration(span{1, 5}))
 	// missingData is m2m:missingData, TS-0004 clause 6.3.5.37: how many in which time.
 	missingData = structure(must("num", positiveInteger), must("dur", duration))
 	// rateLimit is m2m:rateLimit, TS-0004 clause 6.3.5.9: how many in which time. Older clients give it in milliseconds.
@@ -72,45 +73,6 @@ const (
 var contentOfEvent = map[int64][]int64{
 	1: {1, 2, 3}, 2: {1, 3}, eventChildCreated: {1, 3}, eventChildDeleted: {1, 3}, 5: {1},
 	eventTrigger: {4}, eventBlockingUpdate: {2}, eventMissingData: {5},
-}
-
-// EventCriteria is an eventNotificationCriteria as far as it selects events.
-type EventCriteria struct {
-	Events     []int64            `json:"net"`  // notificationEventTypes; empty is update of the resource, or the monitored operations
-	ChildTypes []Type             `json:"chty"` // of children created or deleted; empty is all
-	Attributes []string           `json:"atr"`  // of which one must be in an update; empty is any
-	Monitored  []OperationMonitor `json:"om"`
-	Missing    *MissingData       `json:"md"` // nil unless missing data is reported
-}
-
-// OperationMonitor is m2m:operationMonitor.
-type OperationMonitor struct {
-	Operations Permission `json:"ops"` // zero is any
-	Originator string     `json:"org"` // empty is any
-}
-
-// MissingData is m2m:missingData.
-type MissingData struct {
-	Number   int64  `json:"num"`
-	Duration string `json:"dur"` // see ParseDuration
-}
-
-// Criteria reads the eventNotificationCriteria of a subscription; none is the zero value.
-func (a Attributes) Criteria() EventCriteria {
-	var c EventCriteria
-	var alias struct {
-		Monitored []struct {
-			Originator string `json:"or"`
-		} `json:"om"`
-	}
-	_ = json.Unmarshal(a["enc"], &c) // validated when it was accepted
-	_ = json.Unmarshal(a["enc"], &alias)
-	for i := range c.Monitored {
-		if c.Monitored[i].Originator == "" {
-			c.Monitored[i].Originator = alias.Monitored[i].Originator
-		}
-	}
-	return c
 }
 
 func validSubscription(a Attributes) error {
