@@ -81,7 +81,8 @@ func NewClient(o ClientOptions) *Client {
 func (c *Client) CloseIdle() { c.http.CloseIdleConnections() }
 
 // Notify sends r to the URL of a notification receiver as it is: r.To and what r says about results are not sent. A parameter ct or
-// csz in the query of the URL (json, cbor, xml) chooses the serialisation and is taken off; JSON is the default.
+// csz in the query of the URL (json, cbor, xml) chooses the serialisation and is taken off; JSON is the default,
+// and what stands in for XML where that cannot say something.
 //
 // An answer is no error, whatever its status; a peer that says nothing about the status gets the one that its HTTP status stands for.
 func (c *Client) Notify(ctx context.Context, receiver string, r primitive.Request) (primitive.Response, error) {
@@ -167,8 +168,8 @@ func (c *Client) encode(ctx context.Context, u *url.URL, format serialisation.Fo
 	var body []byte
 	if len(r.Content) > 0 {
 		var err error
-		if body, err = serialisation.Encode(format, r.Content); err != nil {
-			return nil, err
+		if body, err = serialisation.Encode(format, r.Content); err != nil { // better another serialisation than never
+			body, format = r.Content, serialisation.JSON
 		}
 	}
 	request, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/viot-project/viot/cse/primitive"
+	"github.com/viot-project/viot/cse/serialisation"
 )
 
 // peer is a oneM2M entity that keeps the last request and answers with the headers and body it is given.
@@ -77,6 +78,62 @@ func TestNotify(t *testing.T) {
 			if got := p.request.Header.Get(name); got != want {
 				t.Errorf("%s: got %q, want %q", name, got, want)
 			}
+		}
+	}
+}
+
+// TestNotifyFormats has receivers choose the serialisation by the query of their URL.
+func TestNotifyFormats(t *testing.T) {
+	t.Parallel()
+	c := newTestClient(t, ClientOptions{})
+	content := []byte(`{"m2m:sgn":{"sur":"cse-in/s","vrq":true}}`)
+	for query, format := range map[string]serialisation.Format{
+		"?ct=cbor": serialisation.CBOR, "?csz=xml": serialisation.XML, "?a=b&ct=application%2Fvnd.onem2m-ntfy%2Bxml": serialisation.XML, "?ct=other": serialisation.JSON,
+	} {
+		body, err := serialisation.Encode(format, []byte(`{"m2m:dbg":"no"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := newPeer(t, 403, string(body), map[string]string{"X-M2M-RSC": "4101", "Content-Type": format.MediaType()})
+		got, err := c.Notify(t.Context(), p.URL+query, primitive.Request{Operation: primitive.Notify, Content: content})
+		if err != nil || got.Status != primitive.SubscriptionCreatorHasNoPrivilege || string(got.Content) != `{"m2m:dbg":"no"}` {
+			t.Errorf("%s: got %+v, %v", query, got, err)
+		}
+		if sent, err := serialisation.Decode(format, []byte(p.body)); err != nil || string(sent) != string(content) ||
+			p.request.Header.Get("Content-Type") != format.MediaType() || p.request.Header.Get("Accept") != format.MediaType() {
+			t.Errorf("%s: sent %q as %s, %v", query, p.body, p.request.Header.Get("Content-Type"), err)
+		}
+	}
+	label := []byte(`{"m2m:cnt":{"lbl":["a b"]}}`)
+	p := newPeer(t, 200, "", nil)
+	if _, err := c.Notify(t.Context(), p.URL+"?ct=xml", primitive.Request{Operation: primitive.Notify, Content: label}); err != nil || p.body != string(label) ||
+		p.request.Header.Get("Content-Type") != "application/json" {
+		t.Errorf("what XML cannot say: got %v, sent %s, want it in JSON", err, p.body)
+	}
+}
+
+// TestForwardedToOurselves sends requests through a Client to a Handler: what arrives is what was sent.
+func TestForwardedToOurselves(t *testing.T) {
+	t.Parallel()
+	d := &world{answer: primitive.Response{Status: primitive.Updated, Content: []byte(`{"m2m:cnt":{"mni":3}}`), Location: "cnt1"}}
+	s := httptest.NewServer(&Handler{Dispatcher: d, MaxBody: 1000, Timeout: time.Second})
+	t.Cleanup(s.Close)
+	c := newTestClient(t, ClientOptions{})
+	at := time.Date(2090, 1, 2, 3, 4, 5, 0, time.UTC)
+	want := primitive.Request{
+		Operation: primitive.Update, To: "//sp/mn/cse-mn/c", From: "/in/Cme", RequestID: "r", ReleaseVersion: "3", Content: []byte(`{"m2m:cnt":{"mni":3}}`),
+		ResultContent: primitive.ModifiedAttributes, ResponseType: primitive.FlexBlocking, Filter: primitive.Filter{Usage: primitive.Conditional, CreatedAfter: at},
+		RequestExpiration: at, ResultExpiration: at, OperationExecution: at, EventCategory: 3, GroupRequestID: "g", VendorInformation: "v",
+		NotificationTargets: []string{"http://x/"}, Tokens: []string{"t"}, OriginatingTimestamp: "20260101T000000",
+	}
+	for _, format := range []string{"json", "cbor", "xml"} {
+		got, err := c.Forward(t.Context(), s.URL+"?ct="+format, want)
+		if err != nil || got.Status != primitive.Updated || string(got.Content) != string(d.answer.Content) || got.Location != "cnt1" {
+			t.Errorf("%s: got %+v, %v", format, got, err)
+		}
+		d.request.RemoteIP = want.RemoteIP
+		if !reflect.DeepEqual(d.request, want) {
+			t.Errorf("%s: arrived\n%+v\nwant\n%+v", format, d.request, want)
 		}
 	}
 }

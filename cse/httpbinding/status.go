@@ -93,6 +93,9 @@ var statuses = map[primitive.Status]int{
 
 // httpStatus is the HTTP status for a response. A failure that a retry may cure is 503, so that proxies honour Retry-After.
 func httpStatus(r primitive.Response) int {
+	if r.RetryAfter > 0 && r.Status/1000 == 4 {
+		return http.StatusTooManyRequests
+	}
 	if r.RetryAfter > 0 {
 		return http.StatusServiceUnavailable
 	}
