@@ -168,6 +168,18 @@ type Page struct {
 	More      bool            // there are more after the last one
 }
 
+// Usage is what one originator did and has, as far as all instances have told the store.
+type Usage struct {
+	Originator    string
+	Requests      int64 // that were let in
+	Refused       int64 // that were not, because there were too many
+	RequestBytes  int64 // content of requests
+	ResponseBytes int64 // content of responses
+	Notifications int64 // that were sent for subscriptions of the originator
+	Resources     int64 // that it created and that still exist, and the instances in them, whoever created those
+	StoredBytes   int64 // attributes of those resources, and contentSizes of those instances
+}
+
 // Tasks is the box of Wake that stands for new tasks.
 const Tasks = "tasks"
 
@@ -232,6 +244,12 @@ type Store interface {
 	// TakeTurn reports whether the caller is the one instance to do the named job at now. If so, nobody gets the next turn
 	// before now+interval.
 	TakeTurn(ctx context.Context, job string, now time.Time, interval time.Duration) (bool, error)
+
+	// AddUsage adds the counters of usage to the accounts of their originators. What is stored is not counted by it.
+	AddUsage(ctx context.Context, usage ...Usage) error
+
+	// Usage returns the account of an originator, and what it has stored at now; both are zero if it is not known.
+	Usage(ctx context.Context, originator string, now time.Time) (Usage, error)
 
 	// Close ends all use of the database.
 	Close() error

@@ -87,6 +87,25 @@ var migrations = [][]string{{
 		body TEXT NOT NULL)`,
 	`CREATE INDEX message_box ON message (box, seq)`,
 	`CREATE INDEX message_expiry ON message (et)`,
+}, {
+	// What discovery looks for: sizes; names, apart from generated ones, which are identifiers; and attributes, those of instances
+	// where they may have one that many have in common.
+	`CREATE INDEX resource_size ON resource (cs) WHERE cs IS NOT NULL`,
+	`CREATE INDEX resource_name ON resource ((` + nameOf("path") + `)) WHERE (` + nameOf("path") + `) <> ri`,
+	`CREATE INDEX resource_content_info ON resource ((attrs->>'cnf')) WHERE attrs->>'cnf' IS NOT NULL`,
+	`CREATE INDEX resource_creator ON resource ((attrs->>'cr')) WHERE seq IS NOT NULL AND attrs->>'cr' IS NOT NULL`,
+	`POSTGRES CREATE INDEX resource_attributes ON resource USING gin ((attrs::jsonb) jsonb_path_ops) WHERE seq IS NULL`,
+}, {
+	// What originators did; what they have is counted where it is. Instances are charged to the creator of what they are in, so they
+	// need no index.
+	`CREATE TABLE account (
+		originator TEXT PRIMARY KEY,
+		requests INTEGER NOT NULL,
+		refused INTEGER NOT NULL,
+		received INTEGER NOT NULL,
+		sent INTEGER NOT NULL,
+		notifications INTEGER NOT NULL)`,
+	`CREATE INDEX resource_creator ON resource (creator) WHERE seq IS NULL`,
 }}
 
 // Prepare makes the schema current and the CSEBase present. When both are, it is one query.

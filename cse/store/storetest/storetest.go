@@ -56,6 +56,8 @@ func Run(t *testing.T, open func(t *testing.T, n int) []store.Store) {
 		"instance types":             testInstanceTypes,
 		"instances by update":        testEffectInstances,
 		"instances by creation":      testCreationInstances,
+		"usage":                      testUsage,
+		"holdings":                   testHoldings,
 		"effects are all or nothing": testEffectsAtomic,
 		"effects under concurrency":  testEffectsConcurrently,
 		"removals":                   testRemovals,
