@@ -66,7 +66,7 @@ func (l *list) Set(s string) error {
 func (s *Security) flags(f *flag.FlagSet) {
 	s.Modes = []string{modePlain}
 	s.TokenAlgorithms = []string{"RS256", "PS256", "ES256", "EdDSA"}
-	f.StringVar(&s.Certificate, "tls-certificate", "", "PEM file with the certificate to serve with, and its chain; without it there is no TLS")
+	f.StringVar(&s.Certificate, "tls-certificate", "", "PEM file with the certificate and its chain; without it there is no TLS")
 	f.StringVar(&s.Key, "tls-key", "", "PEM file with the private key of the certificate")
 	f.StringVar(&s.ClientCA, "tls-client-ca", "", "PEM file with the authorities whose client certificates are accepted")
 	f.StringVar(&s.TrustedCA, "tls-trusted-ca", "", "PEM file with the authorities of peers that requests and notifications are sent to; "+

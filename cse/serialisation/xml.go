@@ -10,8 +10,8 @@ import (
 
 // The mapping between XML and JSON is that of the oneM2M schemas (TS-0004 clause 8.2): global elements have the prefix m2m, or that of
 // their domain; attributes of resources are elements without a prefix, but for rn, which is an XML attribute. A list of simple
-// values is one element with an xs:list, a list of structures (or of schedule entries) is an element for each. A reference to a child is an element with
-// the XML attributes nm and typ. Null is an element with xsi:nil.
+// values is one element with an xs:list, a list of structures (or of schedule entries) is an element for each. A reference to a
+// child is an element with the XML attributes nm and typ. Null is an element with xsi:nil.
 
 // Namespaces. Prefixes of other domains are bound below that of oneM2M; when read, the prefix that the document chose counts.
 const (

@@ -226,7 +226,9 @@ func (w *xmlWriter) hint(v any) {
 }
 
 // referenceKinds are the members of a reference to a child (m2m:childResourceRef): XML attributes, and its text.
-var referenceKinds = map[string]resource.Kind{"nm": resource.String, "typ": resource.Integer, "spid": resource.String, "val": resource.String}
+var referenceKinds = map[string]resource.Kind{
+	"nm": resource.String, "typ": resource.Integer, "spid": resource.String, "val": resource.String,
+}
 
 // isReference reports whether elements called name are references to children.
 func isReference(name string) bool { return name == "rrf" || name == "ch" }
