@@ -51,9 +51,7 @@ func encode(w http.ResponseWriter, r primitive.Request, a answer, p primitive.Re
 		set("X-M2M-EC", strconv.Itoa(p.EventCategory))
 	}
 	set("X-M2M-ATI", encodeAssigned(p.AssignedTokenIDs))
-	if p.Location != "" {
-		set("Content-Location", path(p.Location))
-	}
+	set("Content-Location", location(r, p))
 	if p.Partial {
 		set("X-M2M-CTS", "1")
 		set("X-M2M-CTO", strconv.Itoa(p.Offset))
@@ -65,9 +63,7 @@ func encode(w http.ResponseWriter, r primitive.Request, a answer, p primitive.Re
 		set("Allow", allowedMethods)
 	}
 	set("WWW-Authenticate", a.challenge)
-	if len(content) > 0 {
-		set("Content-Type", a.media)
-	}
+	set("Content-Type", a.media) // even of nothing: clients look at it before they look for content
 	set("Content-Length", strconv.Itoa(len(content)))
 	status := httpStatus(p)
 	if a.challenge != "" {
@@ -91,6 +87,26 @@ func setResponseTimes(set func(name, value string), r primitive.Request, a answe
 		expiration = a.resultExpiration
 	}
 	set("X-M2M-RST", expiration)
+}
+
+// location is where the resource is that p says was created: the URI in its content if there is one (TS-0009 clause 6.4.4), and the path of
+// its identifier otherwise.
+func location(r primitive.Request, p primitive.Response) string {
+	if p.Location == "" {
+		return ""
+	}
+	if r.ResultContent == primitive.HierarchicalAddress || r.ResultContent == primitive.AddressAndAttributes {
+		var content struct {
+			URI       string `json:"m2m:uri"`
+			Reference struct {
+				URI string `json:"uri"`
+			} `json:"m2m:rce"`
+		}
+		if json.Unmarshal(p.Content, &content) == nil && content.URI+content.Reference.URI != "" {
+			return content.URI + content.Reference.URI
+		}
+	}
+	return path(p.Location)
 }
 
 // encodeAssigned writes X-M2M-ATI; it is the inverse of decodeAssigned.

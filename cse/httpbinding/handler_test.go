@@ -182,6 +182,12 @@ func TestEveryResponseHeader(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
+	for query, content := range map[string]string{"?rcn=2": `{"m2m:uri":"cse-in/x"}`, "?rcn=3": `{"m2m:rce":{"uri":"cse-in/x","m2m:cnt":{}}}`} {
+		d.answer = primitive.Response{Status: primitive.Created, Location: "cnt1", Content: []byte(content)}
+		if got := header(exchange(h, "GET", "/a"+query, ""), "Content-Location"); got != "cse-in/x" {
+			t.Errorf("Content-Location of %s: got %q, want the URI in it", content, got)
+		}
+	}
 	d.answer = primitive.Response{Status: primitive.OK, Content: []byte(`{}`)}
 	if w := exchange(h, "GET", "/a?rt=5", ""); w.Code != 204 || w.Body.Len() > 0 || header(w, "X-M2M-RSC") != "" {
 		t.Errorf("no response wanted: got %d %s %v", w.Code, w.Body, w.Result().Header)
