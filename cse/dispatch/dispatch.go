@@ -94,7 +94,7 @@ func (d *Dispatcher) handle(ctx context.Context, r primitive.Request) (primitive
 		defer cancel()
 	}
 	q := &request{Request: r, d: d, now: now, originator: d.Identity.LocalID(r.From)}
-	if !blocking(r) {
+	if !blocking(ctx, r) {
 		return q.accept(ctx)
 	}
 	if err := q.untilExecution(ctx); err != nil {

@@ -53,9 +53,14 @@ func checkTimes(r primitive.Request, now time.Time) error {
 	return nil
 }
 
-// blocking reports whether the originator of r waits for its result. Flexible blocking is: the result is as near as the acceptance.
-func blocking(r primitive.Request) bool {
-	return r.ResponseType == 0 || r.ResponseType == primitive.Blocking || r.ResponseType == primitive.FlexBlocking
+// blocking reports whether the originator of r waits for its result until ctx ends. With flexible blocking it does if the result is as
+// near as the acceptance.
+func blocking(ctx context.Context, r primitive.Request) bool {
+	if r.ResponseType == primitive.FlexBlocking {
+		end, ok := ctx.Deadline()
+		return !ok || !end.Before(r.OperationExecution)
+	}
+	return r.ResponseType == 0 || r.ResponseType == primitive.Blocking
 }
 
 // untilExecution waits until q is to be carried out. One whose originator would not be there any more then is not begun.
