@@ -136,6 +136,7 @@ func (t *tx) deleteTree(r resource.Resource) {
 	const tree = `(SELECT ri FROM resource WHERE path = $1 OR path > $2 AND path < $3)`
 	for _, query := range []string{
 		`DELETE FROM label WHERE ri IN ` + tree,
+		`DELETE FROM attribute WHERE ri IN ` + tree,
 		`DELETE FROM tally WHERE ri IN ` + tree,
 		`DELETE FROM resource WHERE path = $1 OR path > $2 AND path < $3`,
 	} {

@@ -63,7 +63,7 @@ func (d *dialect) findQuery(q store.Query) (string, params) {
 		depth := strings.Count(q.Root, "/") + level
 		where = append(where, `length(r.path) - length(replace(r.path, '/', '')) <= `+strconv.Itoa(depth))
 	}
-	if conditions := d.conditions(&p, q.Filter); len(conditions) > 0 {
+	if conditions := d.conditions(&p, q.Filter, micros(q.Now)); len(conditions) > 0 {
 		join := " AND "
 		if q.Filter.Or {
 			join = " OR "
@@ -75,7 +75,7 @@ func (d *dialect) findQuery(q store.Query) (string, params) {
 }
 
 // conditions are the conditions of f, one for each kind; what may be one of several values is one condition.
-func (d *dialect) conditions(p *params, f primitive.Filter) []string {
+func (d *dialect) conditions(p *params, f primitive.Filter, now int64) []string {
 	var list []string
 	compare := func(present bool, column, operator string, value int64) {
 		if present {
@@ -114,25 +114,42 @@ func (d *dialect) conditions(p *params, f primitive.Filter) []string {
 			compare(true, bound.column, bound.operator, *bound.value)
 		}
 	}
-	if len(f.Types) > 0 {
-		list = append(list, anyType(f.Types))
-	}
-	if len(f.Labels) > 0 {
-		list = append(list, "r.ri IN (SELECT ri FROM label WHERE "+d.anyOf(p, "lbl", f.Labels)+")")
-	}
+	list = append(list, d.kinship(p, f.Types, f.Labels, f.Attributes, f.Or)...)
 	if len(f.ContentTypes) > 0 {
 		list = append(list, "("+d.anyOf(p, d.attribute("cnf"), f.ContentTypes)+")")
 	}
+	if f.Geo != nil { // the caller looks closer
+		list = append(list, d.attribute("loc")+" IS NOT NULL")
+	}
+	// Within the parentheses, r is the parent or the child.
+	for _, c := range d.kinship(p, f.ParentTypes, f.ParentLabels, f.ParentAttributes, false) {
+		list = append(list, "r.pi IN (SELECT r.ri FROM resource r LEFT JOIN tally t ON t.ri = r.ri WHERE r.et > "+p.add(now)+" AND "+c+")")
+	}
+	for _, c := range d.kinship(p, f.ChildTypes, f.ChildLabels, f.ChildAttributes, false) {
+		list = append(list, "r.ri IN (SELECT r.pi FROM resource r LEFT JOIN tally t ON t.ri = r.ri WHERE r.et > "+p.add(now)+" AND "+c+")")
+	}
+	return list
+}
+
+// kinship are the conditions that there can be on a resource, its parent or a child. joined says that one of them is enough.
+func (d *dialect) kinship(p *params, types []int, labels []string, attributes []primitive.AttributeCondition, joined bool) []string {
+	var list []string
+	if len(types) > 0 {
+		list = append(list, anyType(types))
+	}
+	if len(labels) > 0 {
+		list = append(list, d.oneOf("r.ri", "SELECT ri FROM label WHERE "+d.anyOf(p, "lbl", labels), joined))
+	}
 	var names []string
 	values := map[string][]string{}
-	for _, a := range f.Attributes {
+	for _, a := range attributes {
 		if values[a.Name] == nil {
 			names = append(names, a.Name)
 		}
 		values[a.Name] = append(values[a.Name], a.Value)
 	}
 	for _, name := range names {
-		list = append(list, "("+d.anyOf(p, d.column(name), values[name])+")")
+		list = append(list, d.attributeIs(p, name, values[name], joined))
 	}
 	return list
 }
@@ -184,13 +201,20 @@ func typesWith(name string, more ...resource.Type) string {
 
 // anyOf compares expression with each value.
 func (d *dialect) anyOf(p *params, expression string, values []string) string {
-	list := make([]string, len(values))
-	for i, v := range values {
+	var list, exact []string
+	for _, v := range values {
 		if strings.Contains(v, "*") {
-			list[i] = expression + " " + d.like + " " + p.add(d.pattern(v))
+			list = append(list, expression+" "+d.like+" "+p.add(d.pattern(v)))
 		} else {
-			list[i] = expression + " = " + p.add(v)
+			exact = append(exact, v)
 		}
+	}
+	switch len(exact) {
+	case 0:
+	case 1:
+		list = append(list, expression+" = "+p.add(exact[0]))
+	default:
+		list = append(list, expression+" IN ("+addAll(p, exact)+")")
 	}
 	return strings.Join(list, " OR ")
 }
@@ -201,12 +225,9 @@ func (d *dialect) column(name string) string {
 	case "ri", "pi":
 		return "r." + name
 	case "rn":
-		return nameColumn
+		return nameOf("r.path")
 	case "cni", "cbs":
 		return fmt.Sprintf("CASE WHEN r.ty IN (%s) THEN CAST(t.%s AS TEXT) END", typesWith(name, resource.TypeFlexContainer), name)
 	}
 	return d.attribute(name)
 }
-
-// nameColumn is the last name of the path: what is left when all other characters than slashes have been trimmed from its end.
-const nameColumn = "replace(r.path, rtrim(r.path, replace(r.path, '/', '')), '')"

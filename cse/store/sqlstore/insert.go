@@ -28,8 +28,9 @@ type column struct {
 var (
 	resources = describe("resource",
 		"ri:t pi:t ty:i path:t ct:i lt:i et:i creator:t host:t gov:t policies:j labelled:i cs:i seq:i attrs:j spec:t farewell:i", "")
-	tallies = describe("tally", "ri:t st:i cni:i cbs:i mni:i mbs:i", "")
-	labels  = describe("label", "lbl:t ri:t", "")
+	tallies    = describe("tally", "ri:t st:i cni:i cbs:i mni:i mbs:i", "")
+	labels     = describe("label", "lbl:t ri:t", "")
+	attributes = describe("attribute", "name:t value:t ri:t", "")
 	// There may be a receipt that has expired and has not been swept yet.
 	receipts = describe("receipt", "id:b et:i result:j", ` ON CONFLICT (id) DO UPDATE SET et = excluded.et, result = excluded.result`)
 	messages = describe("message", "box:t et:i body:t", "")
@@ -124,7 +125,7 @@ func array(kind byte, rows [][]any, i int) any {
 
 // insert queues the insertion of rs as they are, with a tally for all that are no instances, and their labels.
 func (t *tx) insert(rs []resource.Resource) error {
-	var rows, counters, labelled [][]any
+	var rows, counters, labelled, described [][]any
 	for _, r := range rs {
 		var size, seq, policies any
 		if r.Type.Instance() {
@@ -142,12 +143,20 @@ func (t *tx) insert(rs []resource.Resource) error {
 		for _, l := range own {
 			labelled = append(labelled, []any{l, r.ID})
 		}
+		terms, err := termsOf(r)
+		if err != nil {
+			return err
+		}
+		for _, n := range terms {
+			described = append(described, []any{n.name, n.value, r.ID})
+		}
 		rows = append(rows, []any{r.ID, r.ParentID, int64(r.Type), r.Path, micros(r.CreatedAt), micros(r.ModifiedAt), expiry(r.ExpiresAt),
 			r.Creator, r.Host, r.Governor, policies, min(len(own), 1), size, seq, string(r.Attributes), r.Specialisation, farewell(r)})
 	}
 	t.insertRows(resources, rows)
 	t.insertRows(tallies, counters)
 	t.insertRows(labels, labelled)
+	t.insertRows(attributes, described)
 	return nil
 }
 

@@ -88,13 +88,18 @@ var migrations = [][]string{{
 	`CREATE INDEX message_box ON message (box, seq)`,
 	`CREATE INDEX message_expiry ON message (et)`,
 }, {
-	// What discovery looks for: sizes; names, apart from generated ones, which are identifiers; and attributes, those of instances
-	// where they may have one that many have in common.
+	// What discovery looks for: sizes; names, apart from generated ones, which are identifiers; attributes of instances as far as many
+	// have them in common, and all those of others that are one value.
 	`CREATE INDEX resource_size ON resource (cs) WHERE cs IS NOT NULL`,
 	`CREATE INDEX resource_name ON resource ((` + nameOf("path") + `)) WHERE (` + nameOf("path") + `) <> ri`,
 	`CREATE INDEX resource_content_info ON resource ((attrs->>'cnf')) WHERE attrs->>'cnf' IS NOT NULL`,
-	`CREATE INDEX resource_creator ON resource ((attrs->>'cr')) WHERE seq IS NOT NULL AND attrs->>'cr' IS NOT NULL`,
-	`POSTGRES CREATE INDEX resource_attributes ON resource USING gin ((attrs::jsonb) jsonb_path_ops) WHERE seq IS NULL`,
+	`CREATE INDEX resource_instance_creator ON resource ((attrs->>'cr')) WHERE seq IS NOT NULL AND attrs->>'cr' IS NOT NULL`,
+	`CREATE TABLE attribute (
+		name TEXT NOT NULL,
+		value TEXT NOT NULL,
+		ri TEXT NOT NULL,
+		PRIMARY KEY (name, value, ri))`,
+	`CREATE INDEX attribute_resource ON attribute (ri)`,
 }, {
 	// What originators did; what they have is counted where it is. Instances are charged to the creator of what they are in, so they
 	// need no index.
@@ -182,6 +187,10 @@ func (t *tx) putBase(ctx context.Context, base resource.Resource) error {
 	}
 	if n[0] == 0 {
 		return t.insert([]resource.Resource{base})
+	}
+	t.exec(`DELETE FROM attribute WHERE ri = $1`, base.ID)
+	if err := t.replaceTerms(resource.Resource{}, base); err != nil {
+		return err
 	}
 	t.exec(`UPDATE resource SET attrs = $2, lt = $3 WHERE ri = $1`, base.ID, string(base.Attributes), micros(base.ModifiedAt))
 	return nil

@@ -59,6 +59,7 @@ const faults = `
 	SELECT 'resource without tally', ri FROM resource WHERE seq IS NULL AND ri NOT IN (SELECT ri FROM tally) UNION ALL
 	SELECT 'resource without parent', ri FROM resource WHERE pi <> '' AND pi NOT IN (SELECT ri FROM tally) UNION ALL
 	SELECT 'label without resource', ri FROM label WHERE ri NOT IN (SELECT ri FROM resource WHERE labelled = 1) UNION ALL
+	SELECT 'attribute without resource', ri FROM attribute WHERE ri NOT IN (SELECT ri FROM resource WHERE seq IS NULL) UNION ALL
 	SELECT 'lane without task', lane FROM lane WHERE lane NOT IN (SELECT lane FROM task) UNION ALL
 	SELECT 'task without lane', lane FROM task WHERE lane NOT IN (SELECT lane FROM lane) UNION ALL
 	SELECT 'wrong count', t.ri FROM tally t WHERE t.cni <> (SELECT count(*) FROM resource WHERE pi = t.ri AND seq IS NOT NULL) UNION ALL

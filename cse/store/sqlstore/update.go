@@ -52,6 +52,9 @@ func (s *Store) Update(ctx context.Context, a primitive.Address, now time.Time, 
 		t.exec(`UPDATE resource SET lt = $2, et = $3, policies = $4, labelled = $5, attrs = $6, farewell = $7 WHERE ri = $1`,
 			r.ID, micros(r.ModifiedAt), expiry(r.ExpiresAt), policies, min(len(own), 1), string(r.Attributes), farewell(*r))
 		t.replaceLabels(r.ID, own)
+		if err := t.replaceTerms(before.Resource, *r); err != nil {
+			return err
+		}
 		if expiry(r.ExpiresAt) < expiry(before.Resource.ExpiresAt) {
 			t.exec(`UPDATE resource SET et = $1 WHERE path > $2 AND path < $3 AND et > $1`, expiry(r.ExpiresAt), r.Path+"/", r.Path+"0")
 		}
