@@ -131,7 +131,7 @@ func TestFederation(t *testing.T) {
 		t.Errorf("up: got %d %s", a.rsc, a.body)
 	}
 	for _, to := range []string{"/~/id-none/x", "/_/other.example/id-mn/x"} {
-		if a := mn[0].send("GET", to, "Cdevice", 0, ""); a.rsc != 5103 {
+		if a := mn[0].send("GET", to, "Cdevice", 0, ""); a.rsc != 4004 {
 			t.Errorf("%s: got %d %s", to, a.rsc, a.body)
 		}
 	}
