@@ -75,6 +75,8 @@ func (q *request) create(ctx context.Context) (primitive.Response, error) {
 		return primitive.Response{}, err
 	}
 	var created resource.Resource
+	var holder string // is charged for it
+	var bytes int64
 	err = q.reconsidered(ctx, func() (err error) {
 		created, err = q.d.Store.Create(ctx, store.Creation{
 			Parent: q.to, Now: q.now, Receipt: q.receipt(), ReceiptUntil: q.now.Add(receiptLifetime),
@@ -82,7 +84,12 @@ func (q *request) create(ctx context.Context) (primitive.Response, error) {
 				if err := permit(parent); err != nil {
 					return resource.Resource{}, err
 				}
-				return q.build(b, parent)
+				r, err := q.build(b, parent)
+				if err == nil && q.d.Accounts != nil {
+					holder, bytes = charge(parent.Resource, r)
+					err = q.d.Accounts.Room(holder, bytes)
+				}
+				return r, err
 			},
 			After: q.born, Displaced: q.d.removed,
 		})
@@ -96,6 +103,9 @@ func (q *request) create(ctx context.Context) (primitive.Response, error) {
 	}
 	if err != nil {
 		return primitive.Response{}, err
+	}
+	if q.d.Accounts != nil {
+		q.d.Accounts.Stored(holder, bytes)
 	}
 	return q.created(created, given), nil
 }
@@ -145,6 +155,9 @@ func (q *request) whyNoParent(ctx context.Context, t resource.Type) error {
 }
 
 func invalidChild(parent, child resource.Type) error {
+	if child == resource.TypeSubscription {
+		return primitive.Errorf(primitive.TargetNotSubscribable, "%s cannot be subscribed to", parent)
+	}
 	return primitive.Errorf(primitive.InvalidChildResourceType, "%s cannot have a child of type %s", parent, child)
 }
 

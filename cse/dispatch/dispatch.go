@@ -29,6 +29,7 @@ type Dispatcher struct {
 	MaxResults int      // most resources in one result, and what a request without limit gets
 	Entities   Entities // how to reach AEs and other CSEs; nil reaches none
 	Channels   Channels // the boxes behind polling channels; nil if there are none
+	Accounts   Accounts // the books of originators; nil if none are kept
 	// Ending ends when this instance is to end: long polls are answered then. nil is never.
 	Ending context.Context
 	Log    hclog.Logger

@@ -40,7 +40,9 @@ func testUsage(t *testing.T, open func(t *testing.T, n int) []store.Store) {
 // testHoldings counts what originators have stored: instances are charged to who created the resource they are in.
 func testHoldings(t *testing.T, open func(t *testing.T, n int) []store.Store) {
 	s := prepared(t, open, 1)[0]
-	by := func(creator string) func(*resource.Resource) { return func(r *resource.Resource) { r.Creator = creator } }
+	by := func(creator string) func(*resource.Resource) {
+		return func(r *resource.Resource) { r.Creator = creator }
+	}
 	create(t, s, "cse-in", child(resource.TypeContainer, "a", `{"lbl":[]}`, by("Ca")))
 	create(t, s, "cse-in", child(resource.TypeContainer, "brief", `{}`, by("Ca"), func(r *resource.Resource) { r.ExpiresAt = now.Add(time.Minute) }))
 	create(t, s, "cse-in/a", child(resource.TypeContentInstance, "1", `{"con":1}`, sized(5), by("Cb")))
