@@ -102,6 +102,9 @@ func (v *Router) sendEntity(ctx context.Context, e resource.Resource, r primitiv
 	isCSE := e.Type == resource.TypeRemoteCSE
 	if isCSE {
 		r.From = v.qualify(r.From)
+		if v.Identity.Local(r.To) { // the address of its registration here, which it does not know
+			r.To = "/" + e.ID
+		}
 	}
 	channel, err := v.channel(ctx, e.ID)
 	if err != nil {

@@ -132,6 +132,7 @@ func TestSend(t *testing.T) {
 		{"own resource", "cnt1", "CApp", primitive.Notify, "", "local cnt1"},
 		{"own virtual resource", "cse-in/grp/fopt", "CApp", primitive.Notify, "", "local cse-in/grp/fopt"},
 		{"registered CSE", "/id-mn/Cx", "CApp", primitive.Notify, "", "forward http://mn /id-mn/Cx from /id-in/CApp"},
+		{"address of a remoteCSE", "cse-in/id-mn", "CApp", primitive.Notify, "", "forward http://mn /id-mn from /id-in/CApp"},
 		{"registered CSE, absolute", "//sp.example/id-mn/x", "/id-x/C1", primitive.Retrieve, "", "forward http://mn //sp.example/id-mn/x from /id-x/C1"},
 		{"descendant", "/id-asn/x", "CApp", primitive.Retrieve, "", "forward http://mn /id-asn/x from /id-in/CApp"},
 		{"descendant of several", "/id-both/x", "CApp", primitive.Retrieve, "", "forward http://mn /id-both/x from /id-in/CApp"},
