@@ -23,6 +23,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
 )
 
@@ -125,7 +126,7 @@ func applies(rule resource.Rule, r Request, s Subject) bool {
 
 func names(originators []string, r Request) bool {
 	for _, o := range originators {
-		if o == "all" || o == r.Originator || strings.Contains(o, "*") && match(o, r.Originator) || slices.Contains(r.Aliases, o) {
+		if o == "all" || o == r.Originator || strings.Contains(o, "*") && primitive.Match(o, r.Originator) || slices.Contains(r.Aliases, o) {
 			return true
 		}
 	}
@@ -165,22 +166,4 @@ func covers(objects []resource.RuleObject, r Request, s Subject) bool {
 func special(wanted resource.RuleSpecialisation, s Subject) bool {
 	return (wanted.ContainerDefinition == "" || wanted.ContainerDefinition == s.ContainerDefinition) &&
 		(wanted.MgmtDefinition == 0 || wanted.MgmtDefinition == s.MgmtDefinition)
-}
-
-// match reports whether s fits pattern, in which * stands for any number of characters.
-func match(pattern, s string) bool {
-	parts := strings.Split(pattern, "*")
-	last := len(parts) - 1
-	if !strings.HasPrefix(s, parts[0]) {
-		return false
-	}
-	s = s[len(parts[0]):]
-	for _, p := range parts[1:last] {
-		i := strings.Index(s, p)
-		if i < 0 {
-			return false
-		}
-		s = s[i+len(p):]
-	}
-	return strings.HasSuffix(s, parts[last])
 }

@@ -23,7 +23,7 @@ func (q *request) delete(ctx context.Context) (primitive.Response, error) {
 		if hidden(n) {
 			return errHidden
 		}
-		return nil
+		return q.meets(n.Resource)
 	}
 	var response primitive.Response
 	if q.ResultContent > primitive.Attributes { // children can only be told before they are gone

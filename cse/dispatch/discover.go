@@ -46,6 +46,10 @@ func (q *request) find(ctx context.Context, root resource.Resource, operation re
 	skip := max(q.Filter.Offset-1, 0)
 	verdicts := map[verdict]bool{}
 	var f finding
+	if err := q.evaluable(); err != nil {
+		return f, err
+	}
+	seen := map[string]bool{} // where relative paths led already
 	query := store.Query{Root: root.Path, Filter: q.Filter, Now: q.now, Limit: q.d.MaxResults}
 	if skip == 0 {
 		query.Limit = limit + 1
@@ -57,6 +61,15 @@ func (q *request) find(ctx context.Context, root resource.Resource, operation re
 		}
 		for _, r := range page.Resources {
 			allowed, err := q.mayFind(ctx, r, page.Governors[r.Governor], operation, verdicts)
+			if allowed && q.Filter.Geo != nil {
+				allowed = isLocated(*q.Filter.Geo, r)
+			}
+			if allowed && err == nil && q.Filter.RelativePath != "" {
+				if r, allowed, err = q.follow(ctx, r, operation); seen[r.ID] {
+					allowed = false
+				}
+				seen[r.ID] = true
+			}
 			switch {
 			case err != nil:
 				return f, err
@@ -74,7 +87,25 @@ func (q *request) find(ctx context.Context, root resource.Resource, operation re
 			return f, nil
 		}
 		query.After = page.Resources[len(page.Resources)-1].Path
+		if err := ctx.Err(); err != nil {
+			return f, err
+		}
 	}
+}
+
+// evaluable refuses conditions that this CSE does not evaluate: to ignore them would find too much.
+func (q *request) evaluable() error {
+	switch f := q.Filter; {
+	case len(f.SemanticFilters) > 0:
+		return primitive.Errorf(primitive.NotImplemented, "semantic filters (smf) are not evaluated")
+	case f.ContentFilter != "":
+		return primitive.Errorf(primitive.NotImplemented, "content filters (cfs, cfq) are not evaluated")
+	case f.Geo != nil && !validGeo(*f.Geo):
+		return primitive.Errorf(primitive.BadRequest, "geom does not have the coordinates of a geometry of the type gmty %d", f.Geo.Type)
+	case f.Geo != nil && f.Or:
+		return primitive.Errorf(primitive.NotImplemented, "a geo-query cannot be joined with other conditions by OR")
+	}
+	return nil
 }
 
 // verdict is what a decision about access depends on within one request.

@@ -39,6 +39,9 @@ func (q *request) retrieve(ctx context.Context) (primitive.Response, error) {
 	if discovery {
 		return q.discover(ctx, n.Resource)
 	}
+	if err := q.meets(n.Resource); err != nil {
+		return primitive.Response{}, err
+	}
 	if show := behaviours[n.Resource.Type].show; show != nil {
 		if err := show(ctx, q, &n); err != nil {
 			return primitive.Response{}, err
@@ -120,7 +123,12 @@ func tree(root resource.Resource, top map[string]any, list []resource.Resource) 
 	for _, r := range list {
 		above := r.Path
 		for branches[above] == nil {
-			above = above[:strings.LastIndexByte(above, '/')]
+			end := strings.LastIndexByte(above, '/')
+			if end < 0 { // a relative path led out of the tree below root
+				above = root.Path
+				break
+			}
+			above = above[:end]
 		}
 		own := members(r)
 		siblings, _ := branches[above][r.Element()].([]map[string]any)

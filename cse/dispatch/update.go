@@ -73,6 +73,9 @@ func (q *request) update(ctx context.Context) (primitive.Response, error) {
 		if err := permit(n); err != nil {
 			return store.Change{}, err
 		}
+		if err := q.meets(n.Resource); err != nil {
+			return store.Change{}, err
+		}
 		c, err := q.change(n, given, longest)
 		if changesPolicies {
 			c.Resource.Policies = policies

@@ -69,7 +69,7 @@ const (
 	GeoMultiPolygon
 )
 
-// SpatialFunction is how the location of a resource must relate to a geometry, m2m:geoSpatialFunctionType of Release 4.
+// SpatialFunction is how a geometry must relate to the location of a resource, m2m:geoSpatialFunctionType of Release 4.
 type SpatialFunction int
 
 // The spatial functions.
@@ -79,7 +79,7 @@ const (
 	GeoIntersects
 )
 
-// GeoCondition asks that the location attribute of a resource relates to a geometry, TS-0001 clause 8.1.2 (geo-query of Release 4).
+// GeoCondition asks that a geometry relates to the location attribute of a resource, TS-0001 clause 8.1.2 (geo-query of Release 4).
 type GeoCondition struct {
 	Function SpatialFunction // gsf
 	Type     GeometryType    // gmty
