@@ -84,6 +84,7 @@ var contents = []string{
 	`{"m2m:acp":{"pv":{"acr":[{"acor":["CAdmin","all"],"acop":63}]},"pvs":{"acr":[{"acor":["CAdmin"],"acop":63},{"acor":["x"],"acop":2}]}}}`,
 	`{"m2m:acp":{"pv":{"acr":[{"acor":["all"],"acop":63,"acco":[{"actw":["* * 8-17 * * * *"],"acip":{"ipv4":["10.0.0.0/8"]}}]}]}}}`,
 	`{"m2m:sch":{"se":{"sce":["0 0 * * * * *","* 1 * * * * *"]}}}`,
+	`{"m2m:pdr":{"dr":{"tod":["0 0 * * * * *","* 1 * * * * *"]}}}`,
 	`{"m2m:rqp":{"op":1,"to":"cse-in","fr":"Cme","rqi":"1","ty":3,"pc":{"m2m:cnt":{"rn":"c","mni":1}}}}`,
 	`{"m2m:rsp":{"rsc":2001,"rqi":"1","pc":{"m2m:cnt":{"rn":"c","mni":1}}}}`,
 	`{"m2m:sgn":{"nev":{"rep":{"m2m:cin":{"con":"x","st":2}},"net":3},"sur":"cse-in/s","vrq":false}}`,
