@@ -13,7 +13,7 @@ import (
 // What discovery may ask of attributes is answered as follows, so that it does not have to look at every resource:
 //
 //   - ri, pi, and the conditions that have a column of their own, by the indexes of the columns;
-//   - rn by the name, or by the identifier, which is the generated name;
+//   - rn by the name that was given, or by the identifier, which is the generated name;
 //   - of all but instances: any attribute that is one value, by the table attribute;
 //   - of instances: cnf and cr by indexes.
 //
@@ -56,6 +56,28 @@ func scalar(v json.RawMessage) (text string, ok bool) {
 	return text, err == nil
 }
 
+// searched are the columns of r by which it is found: its name if that is not the identifier, contentInfo, and of an instance the
+// creator. What is not there is nil.
+func searched(r resource.Resource) (name, cnf, cr any, err error) {
+	if n := r.Name(); n != r.ID {
+		name = n
+	}
+	if !bytes.Contains(r.Attributes, []byte(`"cnf"`)) && !bytes.Contains(r.Attributes, []byte(`"cr"`)) {
+		return name, nil, nil, nil
+	}
+	a, err := r.Decode()
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("read attributes of %s: %w", r.ID, err)
+	}
+	if v, ok := scalar(a["cnf"]); ok {
+		cnf = v
+	}
+	if v, ok := scalar(a["cr"]); ok && r.Type.Instance() {
+		cr = v
+	}
+	return name, cnf, cr, nil
+}
+
 // shorten cuts text to what the table attribute has of it.
 func shorten(text string) string {
 	if len(text) <= maxTerm {
@@ -92,11 +114,11 @@ func (t *tx) replaceTerms(before, r resource.Resource) error {
 // attributeIs is the condition that the attribute name has one of values. joined says that it is one of several conditions of which
 // one is enough.
 func (d *dialect) attributeIs(p *params, name string, values []string, joined bool) string {
+	if name == "rn" {
+		return d.nameIs(p, values)
+	}
 	is := "(" + d.anyOf(p, d.column(name), values) + ")"
-	switch {
-	case name == "rn":
-		return d.nameIs(p, is, values)
-	case slices.Contains([]string{"ri", "pi", "cni", "cbs"}, name) || slices.ContainsFunc(values, unindexed):
+	if slices.Contains([]string{"ri", "pi", "cni", "cbs"}, name) || slices.ContainsFunc(values, unindexed) {
 		return is
 	}
 	var either []string
@@ -108,6 +130,9 @@ func (d *dialect) attributeIs(p *params, name string, values []string, joined bo
 	others := "r.seq IS NULL AND " + d.oneOf("r.ri", found, joined || instances) + " AND " + is
 	if !instances {
 		return "(" + others + ")"
+	}
+	if name == "cnf" || name == "cr" {
+		is = "(" + d.anyOf(p, "r."+name, values) + ")"
 	}
 	return "(" + others + " OR r.seq IS NOT NULL AND " + is + ")"
 }
@@ -123,13 +148,11 @@ func unindexed(value string) bool {
 // termIs is the condition that the value in the table attribute is one that value may match.
 func (d *dialect) termIs(p *params, value string) string {
 	begin, _, pattern := strings.Cut(value, "*")
-	switch {
-	case pattern:
+	if pattern {
 		begin = shorten(begin)
 		return `value >= ` + p.add(begin) + ` AND value < ` + p.add(begin+"\U0010ffff")
-	default:
-		return `value = ` + p.add(shorten(value))
 	}
+	return `value = ` + p.add(shorten(value))
 }
 
 // oneOf is the condition that column is one of what query finds. If it is one of several conditions of which one is enough, the
@@ -141,16 +164,7 @@ func (d *dialect) oneOf(column, query string, joined bool) string {
 	return column + ` IN (` + query + `)`
 }
 
-// nameIs is the condition is on the name, told so that indexes answer it: either the name is the identifier, or it is in the index of
-// other names.
-func (d *dialect) nameIs(p *params, is string, values []string) string {
-	if slices.ContainsFunc(values, func(v string) bool { return strings.Contains(v, "*") }) {
-		return is
-	}
-	return "((" + d.anyOf(p, "r.ri", values) + ") AND " + is + " OR " + nameOf("r.path") + " <> r.ri AND " + is + ")"
-}
-
-// nameOf is the last name of the path in column: what is left when all other characters than slashes have been trimmed from its end.
-func nameOf(column string) string {
-	return "replace(" + column + ", rtrim(" + column + ", replace(" + column + ", '/', '')), '')"
+// nameIs is the condition that the name is one of values: it is the column or, where that is NULL, the identifier.
+func (d *dialect) nameIs(p *params, values []string) string {
+	return "(r.name IS NOT NULL AND (" + d.anyOf(p, "r.name", values) + ") OR r.name IS NULL AND (" + d.anyOf(p, "r.ri", values) + "))"
 }

@@ -116,7 +116,7 @@ func (d *dialect) conditions(p *params, f primitive.Filter, now int64) []string 
 	}
 	list = append(list, d.kinship(p, f.Types, f.Labels, f.Attributes, f.Or)...)
 	if len(f.ContentTypes) > 0 {
-		list = append(list, "("+d.anyOf(p, d.attribute("cnf"), f.ContentTypes)+")")
+		list = append(list, "("+d.anyOf(p, "r.cnf", f.ContentTypes)+")")
 	}
 	if f.Geo != nil { // the caller looks closer
 		list = append(list, d.attribute("loc")+" IS NOT NULL")
@@ -224,8 +224,6 @@ func (d *dialect) column(name string) string {
 	switch name {
 	case "ri", "pi":
 		return "r." + name
-	case "rn":
-		return nameOf("r.path")
 	case "cni", "cbs":
 		return fmt.Sprintf("CASE WHEN r.ty IN (%s) THEN CAST(t.%s AS TEXT) END", typesWith(name, resource.TypeFlexContainer), name)
 	}

@@ -91,9 +91,12 @@ var migrations = [][]string{{
 	// What discovery looks for: sizes; names, apart from generated ones, which are identifiers; attributes of instances as far as many
 	// have them in common, and all those of others that are one value.
 	`CREATE INDEX resource_size ON resource (cs) WHERE cs IS NOT NULL`,
-	`CREATE INDEX resource_name ON resource ((` + nameOf("path") + `)) WHERE (` + nameOf("path") + `) <> ri`,
-	`CREATE INDEX resource_content_info ON resource ((attrs->>'cnf')) WHERE attrs->>'cnf' IS NOT NULL`,
-	`CREATE INDEX resource_instance_creator ON resource ((attrs->>'cr')) WHERE seq IS NOT NULL AND attrs->>'cr' IS NOT NULL`,
+	`ALTER TABLE resource ADD COLUMN name TEXT`,
+	`ALTER TABLE resource ADD COLUMN cnf TEXT`,
+	`ALTER TABLE resource ADD COLUMN cr TEXT`,
+	`CREATE INDEX resource_name ON resource (name) WHERE name IS NOT NULL`,
+	`CREATE INDEX resource_content_info ON resource (cnf) WHERE cnf IS NOT NULL`,
+	`CREATE INDEX resource_instance_creator ON resource (cr) WHERE cr IS NOT NULL`,
 	`CREATE TABLE attribute (
 		name TEXT NOT NULL,
 		value TEXT NOT NULL,
