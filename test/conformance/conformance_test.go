@@ -31,7 +31,10 @@ type conformanceCase struct {
 }
 
 // cases are all of them, from the files of this package that end in _test.go and are named after a resource type or an operation.
-var cases = slices.Concat(entityCases, containerCases, discoveryCases, policyCases)
+var cases = slices.Concat(entityCases, containerCases, discoveryCases, policyCases, resourceTypeCases)
+
+// poolCases are those about what is decided before the store is asked. They run against the pool alone.
+var poolCases = slices.Concat(resourceValueCases, serialisationCases)
 
 // TestConformance runs every case against every kind of deployment.
 func TestConformance(t *testing.T) {
@@ -48,6 +51,10 @@ func TestConformance(t *testing.T) {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
 			urls := deploy(t, d.store(t), d.instances)
+			cases := cases
+			if d.instances > 1 {
+				cases = slices.Concat(cases, poolCases)
+			}
 			for _, c := range cases {
 				t.Run(strings.ReplaceAll(c.clause, " ", "_"), func(t *testing.T) {
 					t.Parallel()
@@ -62,7 +69,7 @@ func TestConformance(t *testing.T) {
 func TestClauses(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
-	for _, c := range cases {
+	for _, c := range slices.Concat(cases, poolCases) {
 		if seen[c.clause] || !strings.HasPrefix(c.clause, "TS-000") {
 			t.Errorf("%q: want a clause of a specification, and a text of its own", c.clause)
 		}

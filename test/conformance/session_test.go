@@ -20,6 +20,12 @@ const (
 	tyAE  = 2
 	tyCnt = 3
 	tyCin = 4
+	tyGrp = 9
+	tyMgo = 13
+	tyPch = 15
+	tyReq = 17
+	tySub = 23
+	tyTsi = 30
 )
 
 // admin may do everything.
