@@ -29,13 +29,15 @@ type Config struct {
 	Releases          []string      // accepted release versions; the first is answered when a request has none
 	DrainTimeout      time.Duration // how long requests in flight may take to finish after the end was asked for
 	RequestTimeout    time.Duration // for one request
-	LongTimeout       time.Duration // for one request that says itself that it takes longer
-	MaxBody           int64         // bytes of a request's content
-	MaxResults        int           // resources in one result
-	LogLevel          string        // trace, debug, info, warn, error
-	LogFormat         string        // text or json
-	Federation        Federation    // how this CSE stands to other CSEs
-	Security          Security      // TLS, and how originators prove who they are
+	// NotificationGiveUp is how long the target of a notification may be out of reach before what is for it is dropped; 0 is an hour.
+	NotificationGiveUp time.Duration
+	LongTimeout        time.Duration // for one request that says itself that it takes longer
+	MaxBody            int64         // bytes of a request's content
+	MaxResults         int           // resources in one result
+	LogLevel           string        // trace, debug, info, warn, error
+	LogFormat          string        // text or json
+	Federation         Federation    // how this CSE stands to other CSEs
+	Security           Security      // TLS, and how originators prove who they are
 }
 
 // ParseConfig reads flags from args. A flag that is not given is taken from the environment: -store-connections from
@@ -56,6 +58,7 @@ func ParseConfig(args []string, getenv func(string) string, output io.Writer) (C
 	f.StringVar(&releases, "releases", "2a,3,4", "accepted release versions (X-M2M-RVI), separated by commas; the first is the default")
 	f.DurationVar(&c.DrainTimeout, "drain-timeout", 10*time.Second, "how long requests may take to finish after SIGTERM")
 	f.DurationVar(&c.RequestTimeout, "request-timeout", 10*time.Second, "longest time for one request")
+	f.DurationVar(&c.NotificationGiveUp, "notification-give-up", time.Hour, "how long notifications wait for a target that cannot be reached")
 	f.DurationVar(&c.LongTimeout, "long-request-timeout", time.Minute,
 		"longest time for a request whose expiration (X-M2M-RET) or execution time (X-M2M-OET) says that it takes longer")
 	f.Int64Var(&c.MaxBody, "max-body", 1<<20, "most bytes of a request's content")
@@ -124,7 +127,8 @@ func (c Config) check() error {
 	for _, d := range []struct {
 		flag  string
 		value time.Duration
-	}{{"drain-timeout", c.DrainTimeout}, {"request-timeout", c.RequestTimeout}, {"long-request-timeout", c.LongTimeout}} {
+	}{{"drain-timeout", c.DrainTimeout}, {"request-timeout", c.RequestTimeout}, {"long-request-timeout", c.LongTimeout},
+		{"notification-give-up", c.NotificationGiveUp}} {
 		if d.value <= 0 {
 			wrong(d.flag, "must be longer than 0, got %s", d.value)
 		}

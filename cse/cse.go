@@ -20,6 +20,7 @@ import (
 
 	"github.com/viot-project/viot/cse/dispatch"
 	"github.com/viot-project/viot/cse/httpbinding"
+	"github.com/viot-project/viot/cse/notify"
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/reach"
 	"github.com/viot-project/viot/cse/store"
@@ -69,12 +70,17 @@ func New(c Config, s store.Store, log hclog.Logger) *Server {
 		}
 	}
 	v.dispatcher.Ending, v.end = context.WithCancel(context.Background())
+	m := newMetrics()
+	notices := &notify.Handler{
+		Store: s, Entities: v.dispatcher.Entities, CSEID: c.CSEID, Releases: c.Releases, Expire: v.dispatcher.ExpireSubscription,
+		GiveUp: c.NotificationGiveUp, Timeout: c.RequestTimeout, Count: m.notified, Log: log.Named("notify"),
+	}
 	v.worker = &worker.Worker{Store: s, Log: log.Named("worker"), Handlers: map[string]worker.Handler{
 		dispatch.KindTimeSeries: v.dispatcher.WatchTimeSeries,
 		dispatch.KindLocation:   v.dispatcher.FollowLocation,
 		dispatch.TaskRequest:    v.dispatcher.CarryOut, dispatch.TaskResult: v.dispatcher.SendResult,
+		notify.Kind: notices.Do,
 	}}
-	m := newMetrics()
 	binding := &httpbinding.Handler{
 		Dispatcher: v.dispatcher, MaxBody: c.MaxBody, Timeout: c.RequestTimeout, LongTimeout: c.LongTimeout,
 		AllowedOrigins: c.Security.AllowedOrigins, TrustedProxies: c.Security.TrustedProxies,

@@ -8,6 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/viot-project/viot/cse/notify"
 )
 
 // metrics are what an instance tells about itself. Requests for probes and for the metrics themselves are not counted.
@@ -16,6 +18,7 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	duration prometheus.Histogram
 	inFlight prometheus.Gauge
+	notices  *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -29,7 +32,13 @@ func newMetrics() *metrics {
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "http_requests_in_flight", Help: "Mca requests that are being answered."}),
 	}
-	m.registry.MustRegister(m.requests, m.duration, m.inFlight,
+	m.notices = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "notifications_total", Help: "Notifications of subscriptions, by what became of them; failed is an attempt that is repeated.",
+	}, []string{"result"})
+	for _, result := range []notify.Result{notify.Sent, notify.Failed, notify.Refused, notify.Dropped} {
+		m.notices.WithLabelValues(string(result))
+	}
+	m.registry.MustRegister(m.requests, m.duration, m.inFlight, m.notices,
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewGoCollector())
 	return m
 }
@@ -49,6 +58,11 @@ func (m *metrics) count(next http.Handler) http.Handler {
 		m.duration.Observe(time.Since(start).Seconds())
 		m.requests.WithLabelValues(method(r.Method), strconv.Itoa(s.status)).Inc()
 	})
+}
+
+// notified counts what became of n notifications.
+func (m *metrics) notified(result notify.Result, n int) {
+	m.notices.WithLabelValues(string(result)).Add(float64(n))
 }
 
 // method keeps the label to the methods that mean something, whatever clients send.

@@ -45,21 +45,25 @@ var behaviours map[resource.Type]behaviour
 
 func init() {
 	behaviours = map[resource.Type]behaviour{
-		resource.TypeAE:                 applicationEntity,
-		resource.TypeContainer:          container,
-		resource.TypeContentInstance:    contentInstance,
-		resource.TypePollingChannel:     pollingChannel,
-		resource.TypeRemoteCSE:          remoteCSE,
-		resource.TypeRequest:            requestResource,
-		resource.TypeGroup:              group,
-		resource.TypeFlexContainer:      flexContainer,
-		resource.TypeLocationPolicy:     locationPolicy,
-		resource.TypeNode:               node,
-		resource.TypeSchedule:           schedule,
-		resource.TypeSemanticDescriptor: semanticDescriptor,
-		resource.TypeMgmtObj:            mgmtObj,
-		resource.TypeTimeSeries:         timeSeries,
-		resource.TypeTimeSeriesInstance: timeSeriesInstance,
+		resource.TypeAE:                              applicationEntity,
+		resource.TypeSubscription:                    subscription,
+		resource.TypeNotificationTargetMgmtPolicyRef: targetPolicyReference,
+		resource.TypeNotificationTargetPolicy:        targetPolicy,
+		resource.TypePolicyDeletionRules:             deletionRules,
+		resource.TypeContainer:                       container,
+		resource.TypeContentInstance:                 contentInstance,
+		resource.TypePollingChannel:                  pollingChannel,
+		resource.TypeRemoteCSE:                       remoteCSE,
+		resource.TypeRequest:                         requestResource,
+		resource.TypeGroup:                           group,
+		resource.TypeFlexContainer:                   flexContainer,
+		resource.TypeLocationPolicy:                  locationPolicy,
+		resource.TypeNode:                            node,
+		resource.TypeSchedule:                        schedule,
+		resource.TypeSemanticDescriptor:              semanticDescriptor,
+		resource.TypeMgmtObj:                         mgmtObj,
+		resource.TypeTimeSeries:                      timeSeries,
+		resource.TypeTimeSeriesInstance:              timeSeriesInstance,
 	}
 }
 
@@ -68,8 +72,9 @@ var points map[primitive.Point]func(ctx context.Context, q *request) (primitive.
 
 func init() {
 	points = map[primitive.Point]func(ctx context.Context, q *request) (primitive.Response, error){
-		primitive.FanOutPoint:       fanOut,
-		primitive.PollingChannelURI: pollingChannelURI,
+		primitive.FanOutPoint:                     fanOut,
+		primitive.PollingChannelURI:               pollingChannelURI,
+		primitive.NotificationTargetSelfReference: targetSelfReference,
 	}
 }
 

@@ -40,7 +40,7 @@ func (q *request) delete(ctx context.Context) (primitive.Response, error) {
 	}
 	var deleted resource.Resource
 	err := q.reconsidered(ctx, func() (err error) {
-		deleted, err = q.d.Store.Delete(ctx, q.to, q.now, permit, q.d.removed)
+		deleted, err = q.d.Store.Delete(ctx, q.to, q.now, permit, q.removed)
 		return err
 	})
 	if err != nil {

@@ -13,7 +13,8 @@ func (q *request) born(parent store.Node, child resource.Resource) (store.Effect
 			return all, err
 		}
 	}
-	return all, nil
+	err := all.Join(q.childCreated(parent, child))
+	return all, err
 }
 
 // changed is what the change of before to r brings with it, for whatever type. given are the attributes that were asked for.
@@ -24,12 +25,24 @@ func (q *request) changed(before store.Node, r resource.Resource, given resource
 			return all, err
 		}
 	}
-	return all, nil
+	err := all.Join(q.updated(before, r, given))
+	return all, err
 }
 
-// removed is what a removal brings with it, for whatever type. It is not bound to a request, because resources also expire.
-func (d *Dispatcher) removed(r store.Removal) (store.Effects, error) {
+// removed is what a removal that q asks for brings with it, for whatever type.
+func (q *request) removed(r store.Removal) (store.Effects, error) {
+	return q.d.removedBy(q.originator, r)
+}
+
+// removed is what a removal brings with it that nobody asked for.
+func (d *Dispatcher) removed(r store.Removal) (store.Effects, error) { return d.removedBy("", r) }
+
+// removedBy is what a removal brings with it, for whatever type; originator is empty for one that nobody asked for.
+func (d *Dispatcher) removedBy(originator string, r store.Removal) (store.Effects, error) {
 	var all store.Effects
+	if err := all.Join(d.removalEvents(r, originator)); err != nil {
+		return all, err
+	}
 	for _, below := range r.Below {
 		if b := behaviours[below.Type].gone; b != nil {
 			if err := all.Join(b(d, below)); err != nil {

@@ -31,6 +31,9 @@ func (q *request) retrieve(ctx context.Context) (primitive.Response, error) {
 		return primitive.Response{}, err
 	}
 	if n.Resource.ID == "" {
+		if err := q.missedInstance(ctx, n.Governor); err != nil {
+			return primitive.Response{}, err
+		}
 		return primitive.Response{}, primitive.Errorf(primitive.NotFound, "%s has no instance", n.Governor.Type)
 	}
 	if hidden(n) {
@@ -40,6 +43,9 @@ func (q *request) retrieve(ctx context.Context) (primitive.Response, error) {
 		return q.discover(ctx, n.Resource)
 	}
 	if err := q.meets(n.Resource); err != nil {
+		return primitive.Response{}, err
+	}
+	if err := q.retrieved(ctx, n.Resource); err != nil {
 		return primitive.Response{}, err
 	}
 	if show := behaviours[n.Resource.Type].show; show != nil {

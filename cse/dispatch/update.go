@@ -61,6 +61,9 @@ func (q *request) update(ctx context.Context) (primitive.Response, error) {
 			return primitive.Response{}, err
 		}
 	}
+	if err := q.consentToUpdate(ctx, n.Resource, given); err != nil {
+		return primitive.Response{}, err
+	}
 	var longest time.Time // the parent's expiration
 	if _, asked := given["et"]; asked {
 		parent, err := q.d.Store.Get(ctx, primitive.Address{ID: n.Resource.ParentID}, q.now)
