@@ -47,7 +47,8 @@ var eventCriteria = structure(
 	may("sts", positiveInteger), may("stb", positiveInteger), may("exb", timestamp), may("exa", timestamp),
 	may("sza", nonNegativeInteger), may("szb", positiveInteger), may("lbl", labelList),
 	may("net", some(listOf(enumeration(span{1, 8})))), may("atr", attributeNames), may("chty", resourceTypes),
-	may("om", some(listOf(operationMonitor))), may("md", missingData), may("fo", enumeration(span{1, 3})))
+	may("om", some(listOf(operationMonitor))), may("md", missingData), may("fo", enumeration(span{1, 3})),
+	may("nct", enumeration(span{1, 5}))) // belongs beside enc, where it is heeded; clients of later releases also write it here
 
 var (
 	// operationMonitor is m2m:operationMonitor: an operation, and who does it; in Release 2 the operation alone. Clients call the
