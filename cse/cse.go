@@ -79,7 +79,8 @@ func New(c Config, s store.Store, log hclog.Logger) *Server {
 		dispatch.KindTimeSeries: v.dispatcher.WatchTimeSeries,
 		dispatch.KindLocation:   v.dispatcher.FollowLocation,
 		dispatch.TaskRequest:    v.dispatcher.CarryOut, dispatch.TaskResult: v.dispatcher.SendResult,
-		notify.Kind: notices.Do,
+		reach.TaskRegistration: v.registration.Look,
+		notify.Kind:            notices.Do,
 	}}
 	binding := &httpbinding.Handler{
 		Dispatcher: v.dispatcher, MaxBody: c.MaxBody, Timeout: c.RequestTimeout, LongTimeout: c.LongTimeout,
@@ -140,9 +141,6 @@ func (v *Server) Serve(ctx context.Context, l net.Listener) error {
 			return
 		}
 		parts.Go(func() { v.worker.Run(background) })
-		if v.registration != nil {
-			parts.Go(func() { v.registration.Run(background) })
-		}
 		v.dispatcher.Sweep(background)
 	})
 	parts.Go(func() { v.store.Listen(background) }) // its error is that of background
@@ -234,6 +232,11 @@ func (v *Server) Prepare(ctx context.Context) error {
 	defer cancel()
 	if err := v.store.Prepare(ctx, v.dispatcher.Base(time.Now())); err != nil {
 		return err
+	}
+	if v.registration != nil {
+		if err := v.registration.Begin(ctx); err != nil {
+			return err
+		}
 	}
 	v.prepared.Store(true)
 	return nil

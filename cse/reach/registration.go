@@ -14,10 +14,12 @@ import (
 
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
+	"github.com/viot-project/viot/cse/store"
+	"github.com/viot-project/viot/cse/worker"
 )
 
 // Registration keeps this CSE registered with a registrar CSE, TS-0001 clause 10.2.2.2: there is a <remoteCSE> for this CSE at the
-// registrar, and one for the registrar here. Any number of instances may run it: they take turns. Its fields are set before its first
+// registrar, and one for the registrar here. Any number of instances may look after it: they take turns. Its fields are set before its first
 // use and not changed.
 type Registration struct {
 	Router    *Router
@@ -36,40 +38,34 @@ type Registrar struct {
 	Name  string // resource name of its CSEBase
 }
 
-const (
-	defaultInterval = 30 * time.Second
-	firstPause      = time.Second // after a failure, doubled with each that follows
-	registrationJob = "registration"
-)
+// TaskRegistration is the kind of the one task that keeps the registration, see Begin and Look.
+const TaskRegistration = "registration"
 
-// Run keeps the registration until ctx ends. It is not taken back then: other instances go on.
-func (g *Registration) Run(ctx context.Context) {
+const defaultInterval = 30 * time.Second
+
+// Begin has some instance look after the registration at once, and from then on.
+func (g *Registration) Begin(ctx context.Context) error {
+	return g.Router.Store.Add(ctx, store.Task{Lane: TaskRegistration, Kind: TaskRegistration, Replace: true, Body: json.RawMessage("{}")})
+}
+
+// Look does the task of the kind TaskRegistration: after it, the registration is as it should be, or there is another try soon. A CSE
+// that has no registrar any more, for which g is nil, forgets the task.
+func (g *Registration) Look(ctx context.Context, turn store.Turn) store.Outcome {
+	if g == nil {
+		return store.Outcome{Done: len(turn.Tasks)}
+	}
 	interval := g.Interval
 	if interval <= 0 {
 		interval = defaultInterval
 	}
-	pause, failing := firstPause, false
-	for {
-		wait := interval
-		if failing {
-			wait, pause = pause, min(2*pause, interval)
-		}
-		mine, err := g.Router.Store.TakeTurn(ctx, registrationJob, time.Now(), wait)
-		if err == nil && mine {
-			if err = g.Keep(ctx); err == nil {
-				pause = firstPause
-			}
-		}
-		if err != nil && ctx.Err() == nil && !failing {
-			g.Log.Warn("registration with the registrar failed, next try follows", "registrar", g.Registrar.CSEID, "error", err)
-		}
-		failing = err != nil
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(wait):
-		}
+	err := g.Keep(ctx)
+	if err == nil {
+		return store.Outcome{Again: time.Now().Add(interval)}
 	}
+	if turn.Attempts == 0 && ctx.Err() == nil {
+		g.Log.Warn("registration with the registrar failed, next try follows", "registrar", g.Registrar.CSEID, "error", err)
+	}
+	return store.Outcome{Again: worker.Backoff(time.Now(), turn.Attempts, interval), Failed: true}
 }
 
 // Keep makes both <remoteCSE> what they should be, once.
@@ -120,7 +116,7 @@ func (g *Registration) Withdraw(ctx context.Context) error {
 			return refused("delete", p)
 		}
 	}
-	return nil
+	return g.Router.Store.Add(ctx, store.Task{Lane: TaskRegistration, Kind: TaskRegistration, Replace: true}) // nobody is to look any more
 }
 
 // sender has a request carried out by one of the two CSEs.
