@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/viot-project/viot/cse/account"
 	"github.com/viot-project/viot/cse/primitive"
 )
 
@@ -31,13 +32,14 @@ type Config struct {
 	RequestTimeout    time.Duration // for one request
 	// NotificationGiveUp is how long the target of a notification may be out of reach before what is for it is dropped; 0 is an hour.
 	NotificationGiveUp time.Duration
-	LongTimeout        time.Duration // for one request that says itself that it takes longer
-	MaxBody            int64         // bytes of a request's content
-	MaxResults         int           // resources in one result
-	LogLevel           string        // trace, debug, info, warn, error
-	LogFormat          string        // text or json
-	Federation         Federation    // how this CSE stands to other CSEs
-	Security           Security      // TLS, and how originators prove who they are
+	LongTimeout        time.Duration  // for one request that says itself that it takes longer
+	MaxBody            int64          // bytes of a request's content
+	MaxResults         int            // resources in one result
+	Quotas             account.Limits // what every single originator may do
+	LogLevel           string         // trace, debug, info, warn, error
+	LogFormat          string         // text or json
+	Federation         Federation     // how this CSE stands to other CSEs
+	Security           Security       // TLS, and how originators prove who they are
 }
 
 // ParseConfig reads flags from args. A flag that is not given is taken from the environment: -store-connections from
@@ -63,6 +65,9 @@ func ParseConfig(args []string, getenv func(string) string, output io.Writer) (C
 		"longest time for a request whose expiration (X-M2M-RET) or execution time (X-M2M-OET) says that it takes longer")
 	f.Int64Var(&c.MaxBody, "max-body", 1<<20, "most bytes of a request's content")
 	f.IntVar(&c.MaxResults, "max-results", 1000, "most resources in one result")
+	f.Int64Var(&c.Quotas.Resources, "max-resources-per-originator", 0, "most resources of one originator, instances included; 0 for any number")
+	f.Int64Var(&c.Quotas.Bytes, "max-bytes-per-originator", 0, "most bytes that one originator has stored; 0 for any number")
+	f.Int64Var(&c.Quotas.Requests, "max-requests-per-originator", 0, "most requests of one originator per second at each instance; 0 for any number")
 	f.StringVar(&c.LogLevel, "log-level", "info", "trace, debug, info, warn or error")
 	f.StringVar(&c.LogFormat, "log-format", "text", "text or json")
 	c.Federation.flags(f)
@@ -138,6 +143,17 @@ func (c Config) check() error {
 	}
 	if c.MaxResults < 1 {
 		wrong("max-results", "must be at least 1, got %d", c.MaxResults)
+	}
+	for _, q := range []struct {
+		flag  string
+		value int64
+	}{
+		{"max-resources-per-originator", c.Quotas.Resources}, {"max-bytes-per-originator", c.Quotas.Bytes},
+		{"max-requests-per-originator", c.Quotas.Requests},
+	} {
+		if q.value < 0 {
+			wrong(q.flag, "must not be negative, got %d", q.value)
+		}
 	}
 	if hclog.LevelFromString(c.LogLevel) == hclog.NoLevel {
 		wrong("log-level", "must be trace, debug, info, warn or error, got %q", c.LogLevel)

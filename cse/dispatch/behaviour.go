@@ -58,6 +58,8 @@ func init() {
 		resource.TypeGroup:                           group,
 		resource.TypeFlexContainer:                   flexContainer,
 		resource.TypeLocationPolicy:                  locationPolicy,
+		resource.TypeEventConfig:                     eventConfig,
+		resource.TypeStatsCollect:                    statsCollect,
 		resource.TypeNode:                            node,
 		resource.TypeSchedule:                        schedule,
 		resource.TypeSemanticDescriptor:              semanticDescriptor,
