@@ -18,6 +18,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/viot-project/viot/cse/account"
 	"github.com/viot-project/viot/cse/dispatch"
 	"github.com/viot-project/viot/cse/httpbinding"
 	"github.com/viot-project/viot/cse/notify"
@@ -32,6 +33,7 @@ type Server struct {
 	config       Config
 	store        store.Store
 	dispatcher   *dispatch.Dispatcher
+	books        *account.Books
 	worker       *worker.Worker
 	client       *httpbinding.Client
 	handler      http.Handler
@@ -70,7 +72,10 @@ func New(c Config, s store.Store, log hclog.Logger) *Server {
 		}
 	}
 	v.dispatcher.Ending, v.end = context.WithCancel(context.Background())
+	v.books = account.NewBooks(s, c.Quotas, c.Admin, log.Named("account"))
+	v.dispatcher.Accounts = v.books
 	m := newMetrics()
+	m.registry.MustRegister(v.books)
 	notices := &notify.Handler{
 		Store: s, Entities: v.dispatcher.Entities, CSEID: c.CSEID, Releases: c.Releases, Expire: v.dispatcher.ExpireSubscription,
 		GiveUp: c.NotificationGiveUp, Timeout: c.RequestTimeout, Count: m.notified, Log: log.Named("notify"),
@@ -83,7 +88,8 @@ func New(c Config, s store.Store, log hclog.Logger) *Server {
 		notify.Kind:            notices.Do,
 	}}
 	binding := &httpbinding.Handler{
-		Dispatcher: v.dispatcher, MaxBody: c.MaxBody, Timeout: c.RequestTimeout, LongTimeout: c.LongTimeout,
+		Dispatcher: account.Handler{Books: v.books, Identity: v.dispatcher.Identity, Next: v.dispatcher},
+		MaxBody:    c.MaxBody, Timeout: c.RequestTimeout, LongTimeout: c.LongTimeout,
 		AllowedOrigins: c.Security.AllowedOrigins, TrustedProxies: c.Security.TrustedProxies,
 	}
 	if checker := c.Security.checker(v.dispatcher.Identity, log); checker != nil {
@@ -141,6 +147,7 @@ func (v *Server) Serve(ctx context.Context, l net.Listener) error {
 			return
 		}
 		parts.Go(func() { v.worker.Run(background) })
+		parts.Go(func() { v.books.Run(background) })
 		v.dispatcher.Sweep(background)
 	})
 	parts.Go(func() { v.store.Listen(background) }) // its error is that of background
