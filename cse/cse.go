@@ -83,6 +83,7 @@ func New(c Config, s store.Store, log hclog.Logger) *Server {
 	v.worker = &worker.Worker{Store: s, Log: log.Named("worker"), Handlers: map[string]worker.Handler{
 		dispatch.KindTimeSeries: v.dispatcher.WatchTimeSeries,
 		dispatch.KindLocation:   v.dispatcher.FollowLocation,
+		dispatch.TaskAnnounce:   v.dispatcher.Announce,
 		dispatch.TaskRequest:    v.dispatcher.CarryOut, dispatch.TaskResult: v.dispatcher.SendResult,
 		reach.TaskRegistration: v.registration.Look,
 		notify.Kind:            notices.Do,

@@ -9,9 +9,12 @@
 //  4. A resource whose type has no accessControlPolicyIDs, such as contentInstance, is governed as its parent is.
 //  5. Any other resource belongs to its custodian; without one, to its creator and to the AE it is under: they may do everything
 //     with it, others nothing. It does not inherit the policies of its parent.
+//  6. An announced resource always also belongs to its creator, which is the CSE of the original. An announced accessControlPolicy is
+//     governed by the selfPrivileges it carries as well.
 //
-// On the CSEBase two things are open: anyone may register an AE, a CSE may register itself, and a registered AE or CSE may retrieve and discover it and
-// create accessControlPolicies and notificationTargetPolicies in it. What is below the CSEBase is still decided resource by resource.
+// On the CSEBase some things are open: anyone may register an AE, a CSE may register itself and announce to it once it has, and a
+// registered AE or CSE may retrieve and discover it and create accessControlPolicies and notificationTargetPolicies in it. What is below
+// the CSEBase is still decided resource by resource.
 //
 // What is not known does not grant: a rule that asks for the location of the originator, for an identity that was proved, or for a role,
 // is no rule for an originator of whom that is not known.
@@ -73,14 +76,17 @@ func Decide(r Request, s Subject) Decision {
 	if r.Admin != "" && r.Originator == r.Admin || s.Type == resource.TypeCSEBase && open(r) {
 		return Decision{Allowed: true}
 	}
-	if s.Governed || s.Type == resource.TypeAccessControlPolicy {
+	if s.Type.Original() != 0 && r.Originator != "" && r.Originator == s.Creator {
+		return Decision{Allowed: true}
+	}
+	if s.Governed || s.Type == resource.TypeAccessControlPolicy || s.Type.Original() == resource.TypeAccessControlPolicy {
 		return ByRules(r, s)
 	}
 	owner := r.Originator == s.Creator || r.Originator == s.Host
 	if s.Custodian != "" {
 		owner = r.Originator == s.Custodian
 	}
-	return Decision{Allowed: r.Originator != "" && owner}
+	return Decision{Allowed: owner && r.Originator != ""}
 }
 
 // open reports what the CSEBase lets originators do without any policy.
@@ -90,6 +96,9 @@ func open(r Request) bool {
 	}
 	if !r.Registered {
 		return false
+	}
+	if r.Operation == resource.MayCreate && r.ChildType.Original() != 0 {
+		return strings.LastIndexByte(r.Originator, '/') == 0 // a CSE, not one of its AEs
 	}
 	return r.Operation == resource.MayRetrieve || r.Operation == resource.MayDiscover ||
 		r.Operation == resource.MayCreate && (r.ChildType == resource.TypeAccessControlPolicy || r.ChildType == resource.TypeNotificationTargetPolicy)

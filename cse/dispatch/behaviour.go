@@ -45,6 +45,7 @@ var behaviours map[resource.Type]behaviour
 
 func init() {
 	behaviours = map[resource.Type]behaviour{
+		resource.TypeCSEBase:                         cseBase,
 		resource.TypeAE:                              applicationEntity,
 		resource.TypeSubscription:                    subscription,
 		resource.TypeNotificationTargetMgmtPolicyRef: targetPolicyReference,

@@ -37,6 +37,9 @@ func (q *request) build(b *birth, parent store.Node) (resource.Resource, error) 
 			return r, err
 		}
 	}
+	if err := q.toAnnounce(&r, b.attributes, nil, true); err != nil {
+		return r, err
+	}
 	name := cmp.Or(b.name, b.given.String("rn"), r.ID)
 	r.Path = parent.Resource.Path + "/" + name
 	if len(r.Path) > maxPath {

@@ -56,7 +56,7 @@ func (q *request) create(ctx context.Context) (primitive.Response, error) {
 		return primitive.Response{}, err
 	}
 	b := &birth{t: t, specialisation: specialisation, given: given, attributes: kept(given)}
-	if b.policies, err = q.policies(ctx, given); err != nil {
+	if b.policies, err = q.policies(ctx, t, given); err != nil {
 		return primitive.Response{}, err
 	}
 	who := q.who(resource.MayCreate, t)
@@ -107,7 +107,7 @@ func (q *request) create(ctx context.Context) (primitive.Response, error) {
 	if q.d.Accounts != nil {
 		q.d.Accounts.Stored(holder, bytes)
 	}
-	return q.created(created, given), nil
+	return q.created(q.announced(ctx, created), given), nil
 }
 
 // refusal is why the originator cannot create a child of type t here whatever it is like, nil if it can.
@@ -161,10 +161,14 @@ func invalidChild(parent, child resource.Type) error {
 	return primitive.Errorf(primitive.InvalidChildResourceType, "%s cannot have a child of type %s", parent, child)
 }
 
-// policies are the identifiers of the policies that attributes name. All of them must exist.
-func (q *request) policies(ctx context.Context, attributes resource.Attributes) ([]string, error) {
+// policies are the identifiers of the policies that attributes of a resource of type t name. All of them must exist, but those that an
+// announcement names at the CSE of its original.
+func (q *request) policies(ctx context.Context, t resource.Type, attributes resource.Attributes) ([]string, error) {
 	var ids []string
 	for _, to := range attributes.Strings("acpi") {
+		if t.Original() != 0 && !q.d.Identity.Local(to) {
+			continue
+		}
 		a, err := q.d.resolve(ctx, to, q.now)
 		if err != nil {
 			return nil, primitive.Errorf(primitive.BadRequest, "access control policy %q: %s", to, primitive.AsError(err).Detail)
@@ -216,7 +220,10 @@ func modified(r resource.Resource, given resource.Attributes) json.RawMessage {
 		panic(err) // it was just written
 	}
 	for name, v := range given {
-		if string(all[name]) == string(v) {
+		switch now, kept := all[name]; {
+		case !kept:
+			all[name] = json.RawMessage("null")
+		case string(now) == string(v):
 			delete(all, name)
 		}
 	}

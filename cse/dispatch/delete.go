@@ -46,6 +46,7 @@ func (q *request) delete(ctx context.Context) (primitive.Response, error) {
 	if err != nil {
 		return primitive.Response{}, err
 	}
+	q.awaitAnnouncement(ctx)
 	if q.ResultContent > primitive.Attributes {
 		return response, nil
 	}

@@ -166,7 +166,7 @@ var results = map[primitive.Operation][]primitive.ResultContent{
 	primitive.Create: {primitive.DefaultResult, primitive.Nothing, primitive.Attributes, primitive.HierarchicalAddress,
 		primitive.AddressAndAttributes, primitive.ModifiedAttributes},
 	primitive.Retrieve: {primitive.DefaultResult, primitive.Attributes, primitive.AttributesAndChildren,
-		primitive.AttributesAndRefs, primitive.ChildRefs, primitive.Children},
+		primitive.AttributesAndRefs, primitive.ChildRefs, primitive.Original, primitive.Children},
 	primitive.Update: {primitive.DefaultResult, primitive.Nothing, primitive.Attributes, primitive.ModifiedAttributes},
 	primitive.Delete: {primitive.DefaultResult, primitive.Nothing, primitive.Attributes, primitive.AttributesAndChildren,
 		primitive.AttributesAndRefs, primitive.ChildRefs, primitive.Children},
@@ -183,7 +183,9 @@ type request struct {
 	now        time.Time
 	originator string // From in CSE-relative form
 	consent    consent
-	visible    []string // the only attributes of the result that the originator may see; nil is all
+	// announcement is the box that is told when announcements that q brought about have been tried; empty if there are none.
+	announcement string
+	visible      []string // the only attributes of the result that the originator may see; nil is all
 }
 
 // asError gives the store's errors their status. The store being away is never NotFound.

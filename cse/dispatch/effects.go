@@ -1,6 +1,8 @@
 package dispatch
 
 import (
+	"slices"
+
 	"github.com/viot-project/viot/cse/resource"
 	"github.com/viot-project/viot/cse/store"
 )
@@ -12,6 +14,9 @@ func (q *request) born(parent store.Node, child resource.Resource) (store.Effect
 		if err := all.Join(b(q, parent, child)); err != nil {
 			return all, err
 		}
+	}
+	if err := all.Join(q.announcing(resource.Resource{}, child)); err != nil {
+		return all, err
 	}
 	err := all.Join(q.childCreated(parent, child))
 	return all, err
@@ -25,25 +30,35 @@ func (q *request) changed(before store.Node, r resource.Resource, given resource
 			return all, err
 		}
 	}
+	if err := all.Join(q.announcing(before.Resource, r)); err != nil {
+		return all, err
+	}
 	err := all.Join(q.updated(before, r, given))
 	return all, err
 }
 
 // removed is what a removal that q asks for brings with it, for whatever type.
 func (q *request) removed(r store.Removal) (store.Effects, error) {
-	return q.d.removedBy(q.originator, r)
+	if q.announcement == "" && slices.ContainsFunc(r.Below, func(below resource.Resource) bool { return below.Announced }) {
+		q.announcement = TaskAnnounce + " " + newID(q.now)
+	}
+	return q.d.removedBy(q.originator, q.announcement, r)
 }
 
 // removed is what a removal brings with it that nobody asked for.
-func (d *Dispatcher) removed(r store.Removal) (store.Effects, error) { return d.removedBy("", r) }
+func (d *Dispatcher) removed(r store.Removal) (store.Effects, error) { return d.removedBy("", "", r) }
 
-// removedBy is what a removal brings with it, for whatever type; originator is empty for one that nobody asked for.
-func (d *Dispatcher) removedBy(originator string, r store.Removal) (store.Effects, error) {
+// removedBy is what a removal brings with it, for whatever type; originator is empty for one that nobody asked for. box is told when
+// announcements have been withdrawn; it may be empty.
+func (d *Dispatcher) removedBy(originator, box string, r store.Removal) (store.Effects, error) {
 	var all store.Effects
 	if err := all.Join(d.removalEvents(r, originator)); err != nil {
 		return all, err
 	}
 	for _, below := range r.Below {
+		if err := all.Join(withdrawing(below, box)); err != nil {
+			return all, err
+		}
 		if b := behaviours[below.Type].gone; b != nil {
 			if err := all.Join(b(d, below)); err != nil {
 				return all, err

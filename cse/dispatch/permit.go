@@ -107,7 +107,7 @@ func subject(n store.Node) access.Subject {
 			}
 		}
 	}
-	if t == resource.TypeAccessControlPolicy {
+	if t == resource.TypeAccessControlPolicy || t.Original() == resource.TypeAccessControlPolicy {
 		s.Rules = rules(n.Resource, "pvs")
 	}
 	for _, p := range n.Policies {

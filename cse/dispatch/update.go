@@ -52,7 +52,7 @@ func (q *request) update(ctx context.Context) (primitive.Response, error) {
 	if err := resource.CheckUpdate(t, specialisation, given); err != nil {
 		return primitive.Response{}, err
 	}
-	policies, err := q.policies(ctx, given)
+	policies, err := q.policies(ctx, t, given)
 	if err != nil {
 		return primitive.Response{}, err
 	}
@@ -89,6 +89,7 @@ func (q *request) update(ctx context.Context) (primitive.Response, error) {
 	if err != nil {
 		return primitive.Response{}, err
 	}
+	updated = q.announced(ctx, updated)
 	response := primitive.Response{Status: primitive.Updated}
 	switch q.ResultContent {
 	case primitive.Nothing:
@@ -131,6 +132,15 @@ func (q *request) change(n store.Node, given resource.Attributes, longest time.T
 	}
 	if err := resource.CheckState(r.Type, r.Specialisation, attributes); err != nil {
 		return c, err
+	}
+	if _, asked := given["at"]; asked || r.Announced || given["aa"] != nil {
+		before, err := n.Resource.Decode()
+		if err != nil {
+			return c, err
+		}
+		if err := q.toAnnounce(&c.Resource, attributes, before, asked); err != nil {
+			return c, err
+		}
 	}
 	c.Resource.Attributes = attributes.Encode()
 	return c, nil
