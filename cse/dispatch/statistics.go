@@ -27,8 +27,10 @@ var statsCollect = behaviour{
 		b.attributes.Set("sci", r.ID)
 		return nil
 	},
-	revise: func(ctx context.Context, q *request, _ store.Node, given resource.Attributes) error { return q.checkEvent(ctx, given) },
-	show:   showStatistics,
+	revise: func(ctx context.Context, q *request, _ store.Node, given resource.Attributes) error {
+		return q.checkEvent(ctx, given)
+	},
+	show: showStatistics,
 }
 
 // checkEvent checks that the eventID in given is that of an eventConfig.

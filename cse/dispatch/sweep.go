@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	sweepInterval = 5 * time.Second
+	sweepInterval = time.Second
 	sweepBatch    = 1000
 )
 

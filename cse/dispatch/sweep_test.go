@@ -38,7 +38,7 @@ func TestSweep(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &sweptStore{backlog: 2*sweepBatch + 1}
-		ctx, cancel := context.WithTimeout(t.Context(), 4*sweepInterval+time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 4*sweepInterval+sweepInterval/2)
 		defer cancel()
 		(&Dispatcher{Store: s, Log: hclog.NewNullLogger()}).Sweep(ctx)
 		// Four times asked, two turns: the first sweeps three batches, the second finds nothing.
