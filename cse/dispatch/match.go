@@ -85,7 +85,7 @@ func conditions(f primitive.Filter, r resource.Resource) []bool {
 		}))
 	}
 	if len(f.ContentTypes) > 0 {
-		list = append(list, slices.ContainsFunc(f.ContentTypes, func(pattern string) bool { return primitive.Match(pattern, a.String("cnf")) }))
+		list = append(list, slices.ContainsFunc(f.ContentInfos(), func(pattern string) bool { return primitive.Match(pattern, a.String("cnf")) }))
 	}
 	byName := map[string]bool{}
 	for _, c := range f.Attributes {

@@ -2,6 +2,7 @@ package primitive
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -31,7 +32,7 @@ type Filter struct {
 	SizeBelow        *int64    // cs < szb
 	Labels           []string  // any of them; * is a wildcard
 	Types            []int     // any of them
-	ContentTypes     []string  // any of them, matched with cnf
+	ContentTypes     []string  // any of them, see ContentInfos
 	Attributes       []AttributeCondition
 	SemanticFilters  []string // smf: SPARQL, any of them
 	ContentFilter    string   // cfq: a query on content in the syntax ContentSyntax
@@ -95,4 +96,17 @@ func (f Filter) Empty() bool {
 		len(f.Attributes) == 0 && len(f.SemanticFilters) == 0 && f.ContentFilter == "" && len(f.ParentTypes) == 0 &&
 		len(f.ParentLabels) == 0 && len(f.ParentAttributes) == 0 && len(f.ChildTypes) == 0 && len(f.ChildLabels) == 0 &&
 		len(f.ChildAttributes) == 0 && f.Geo == nil
+}
+
+// ContentInfos are the patterns, in the sense of Match, of the contentInfos that the contentTypes of f select: a media type alone is that
+// of contents in any encoding (TS-0004 clause 7.3.3.17.8); clients also write the whole contentInfo.
+func (f Filter) ContentInfos() []string {
+	patterns := make([]string, 0, 2*len(f.ContentTypes))
+	for _, t := range f.ContentTypes {
+		patterns = append(patterns, t)
+		if !strings.Contains(t, ":") {
+			patterns = append(patterns, t+":*")
+		}
+	}
+	return patterns
 }

@@ -116,7 +116,7 @@ func (d *dialect) conditions(p *params, f primitive.Filter, now int64) []string 
 	}
 	list = append(list, d.kinship(p, f.Types, f.Labels, f.Attributes, f.Or)...)
 	if len(f.ContentTypes) > 0 {
-		list = append(list, "("+d.anyOf(p, "r.cnf", f.ContentTypes)+")")
+		list = append(list, "("+d.anyOf(p, "r.cnf", f.ContentInfos())+")")
 	}
 	if f.Geo != nil { // the caller looks closer
 		list = append(list, d.attribute("loc")+" IS NOT NULL")

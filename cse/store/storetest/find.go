@@ -68,6 +68,7 @@ func testFind(t *testing.T, open func(t *testing.T, n int) []store.Store) {
 		{"sza", "cse-in", primitive.Filter{SizeAbove: n(20)}, []string{"i2"}},
 		{"szb", "cse-in", primitive.Filter{SizeBelow: n(20)}, []string{"i1"}},
 		{"cty", "cse-in", primitive.Filter{ContentTypes: []string{"text/plain:0"}}, []string{"i1"}},
+		{"cty of any encoding", "cse-in", primitive.Filter{ContentTypes: []string{"text/plain"}}, []string{"i1"}},
 		{"cty wildcard", "cse-in", primitive.Filter{ContentTypes: []string{"*json*"}}, []string{"i2"}},
 		{"attribute", "cse-in", primitive.Filter{Attributes: match("api", "N1")}, []string{"ae"}},
 		{"attribute any of", "cse-in", primitive.Filter{Attributes: match("con", "cold", "23")}, []string{"i1", "i2"}},
