@@ -10,7 +10,7 @@ export STACK
 GO_BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w"
 
 .DEFAULT_GOAL := help
-.PHONY: help tools env up preview refresh down status demo test unit conformance e2e sdk lint bench bench-up bench-reaction bench-drain bench-balancer clean programs
+.PHONY: help tools env up preview refresh down status demo test unit conformance e2e sdk lint bench bench-up bench-reaction bench-drain bench-balancer bench-cse clean programs
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,7 +61,7 @@ sdk: ## Generate the provider's Go SDK.
 lint: ## Check formatting, vet, the generated SDK and the module files.
 	@$(TOOL)/test.sh lint
 
-bench: bench-up bench-reaction bench-drain bench-balancer ## Run every benchmark; figures are printed and kept in build/bench.
+bench: bench-up bench-reaction bench-drain bench-balancer bench-cse ## Run every benchmark; figures are printed and kept in build/bench.
 
 bench-up: tools ## Time make up, unchanged and from nothing, and make down.
 	@$(TOOL)/bench.sh up
@@ -74,6 +74,9 @@ bench-drain: tools ## Count failed requests over scale-in and rolling-update cyc
 
 bench-balancer: ## Time from a registration in Consul to the first request served, and from a deregistration to the last.
 	@$(TOOL)/bench.sh balancer
+
+bench-cse: ## Measure one CSE on PostgreSQL: creates, retrieves, discovery and memory at a million resources, fan-out, and two beside one.
+	@$(TOOL)/bench.sh cse
 
 clean: ## Remove what make down keeps for the next time: tools, local state, built images.
 	@$(TOOL)/stack.sh clean

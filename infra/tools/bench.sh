@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs one benchmark: up, reaction or drain of a whole stack, or balancer. Figures go to standard output and build/bench.
+# Runs one benchmark: up, reaction or drain of a whole stack, balancer, or cse. Figures go to standard output and build/bench.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . infra/tools/lib.sh
@@ -12,7 +12,13 @@ balancer)
 	go test -run '^$' -bench '^BenchmarkRegistration$' -benchtime 200x -count 1 ./orchestrator/balancer
 	exit
 	;;
-*) fail "usage: bench.sh up|reaction|drain|balancer" ;;
+cse)
+	# Durable commits are measured on a server of our own where PostgreSQL is installed, and on the container's where not.
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || engines
+	go test -run '^$' -bench '^BenchmarkCSE' -benchtime 1x -count 1 -timeout 60m ./test/bench
+	exit
+	;;
+*) fail "usage: bench.sh up|reaction|drain|balancer|cse" ;;
 esac
 eval "$(infra/tools/env.sh .viot/bin)"
 exec go test -run '^$' -bench "^$name\$" -benchtime 1x -count 1 -timeout 60m ./test/bench

@@ -79,44 +79,68 @@ func start() (string, error) {
 	if dsn := os.Getenv(Variable); dsn != "" {
 		return dsn, nil
 	}
-	initdb, err := program("initdb")
-	if err != nil {
-		return "", err
+	// No fsync: the tests look at behaviour, and no power failure is among them.
+	dsn, end, err := serve(os.TempDir(), "fsync=off", "max_connections=200")
+	if end != nil {
+		stop = end
 	}
-	postgres, err := program("postgres")
-	if err != nil {
-		return "", err
+	return dsn, err
+}
+
+// Serve runs a server with settings of its own, such as fsync=on, until the test ends, with its data in a new folder of dir, and returns
+// its DSN. What is not set is as the PostgreSQL programs have it. It is for measurements; tests of behaviour share one, see DSN.
+func Serve(t testing.TB, dir string, settings ...string) string {
+	t.Helper()
+	dsn, end, err := serve(dir, settings...)
+	if end != nil {
+		t.Cleanup(end)
 	}
-	dir, err := os.MkdirTemp("", "viotpg") // short: it also holds the socket
 	if err != nil {
-		return "", err
+		t.Fatalf("start a PostgreSQL server: %v", err)
+	}
+	return dsn
+}
+
+// serve starts a server and returns its DSN, and what ends it if there is anything to end.
+func serve(parent string, settings ...string) (dsn string, end func(), err error) {
+	initdb, err := Program("initdb")
+	if err != nil {
+		return "", nil, err
+	}
+	postgres, err := Program("postgres")
+	if err != nil {
+		return "", nil, err
+	}
+	dir, err := os.MkdirTemp(parent, "viotpg") // short: it also holds the socket
+	if err != nil {
+		return "", nil, err
 	}
 	as, err := unprivileged(dir)
 	if err != nil {
-		return "", errors.Join(err, os.RemoveAll(dir))
+		return "", nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	data := filepath.Join(dir, "data")
 	create := exec.Command(initdb, "-D", data, "-A", "trust", "-U", "viot", "-E", "UTF8", "--locale=C", "--no-sync")
 	create.Dir, create.SysProcAttr = dir, as
 	if out, err := create.CombinedOutput(); err != nil {
-		return "", errors.Join(fmt.Errorf("initdb: %w: %s", err, out), os.RemoveAll(dir))
+		return "", nil, errors.Join(fmt.Errorf("initdb: %w: %s", err, out), os.RemoveAll(dir))
 	}
-	// No fsync: the tests look at behaviour, and no power failure is among them.
-	run := exec.Command(postgres, "-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=200")
+	args := []string{"-D", data, "-k", dir, "-c", "listen_addresses="}
+	for _, s := range settings {
+		args = append(args, "-c", s)
+	}
+	run := exec.Command(postgres, args...)
 	run.Dir, run.SysProcAttr = dir, as
 	run.SysProcAttr.Pdeathsig = syscall.SIGQUIT // should the test program be killed
 	exited, err := launch(run)
-	stop = func() {
+	end = func() {
 		if run.Process != nil {
 			run.Process.Signal(syscall.SIGQUIT)
 			<-exited
 		}
 		os.RemoveAll(dir)
 	}
-	if err != nil {
-		return "", err
-	}
-	return "postgres://viot@/postgres?host=" + url.QueryEscape(dir), nil
+	return "postgres://viot@/postgres?host=" + url.QueryEscape(dir), end, err
 }
 
 // launch starts the server, returns when it accepts connections, and closes the channel when it has exited.
@@ -159,8 +183,8 @@ func launch(run *exec.Cmd) (<-chan struct{}, error) {
 	}
 }
 
-// program finds a PostgreSQL program on PATH or where Debian puts it.
-func program(name string) (string, error) {
+// Program finds a PostgreSQL program on PATH or where Debian puts it.
+func Program(name string) (string, error) {
 	if path, err := exec.LookPath(name); err == nil {
 		return path, nil
 	}
