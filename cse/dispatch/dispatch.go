@@ -94,7 +94,7 @@ func (d *Dispatcher) handle(ctx context.Context, r primitive.Request) (primitive
 		ctx, cancel = context.WithDeadline(ctx, r.RequestExpiration)
 		defer cancel()
 	}
-	q := &request{Request: r, d: d, now: now, originator: d.Identity.LocalID(r.From)}
+	q := &request{Request: r, d: d, now: now, originator: d.Identity.LocalID(r.From), done: doneOf(ctx)}
 	if !blocking(ctx, r) {
 		return q.accept(ctx)
 	}
@@ -181,7 +181,8 @@ type request struct {
 	d          *Dispatcher
 	to         primitive.Address
 	now        time.Time
-	originator string // From in CSE-relative form
+	originator string      // From in CSE-relative form
+	done       *store.Task // stored with what the request deletes, see doneOf; nil if there is none
 	consent    consent
 	// announcement is the box that is told when announcements that q brought about have been tried; empty if there are none.
 	announcement string

@@ -42,7 +42,11 @@ func (q *request) removed(r store.Removal) (store.Effects, error) {
 	if q.announcement == "" && slices.ContainsFunc(r.Below, func(below resource.Resource) bool { return below.Announced }) {
 		q.announcement = TaskAnnounce + " " + newID(q.now)
 	}
-	return q.d.removedBy(q.originator, q.announcement, r)
+	e, err := q.d.removedBy(q.originator, q.announcement, r)
+	if err == nil && q.done != nil {
+		e.Tasks = append(e.Tasks, *q.done)
+	}
+	return e, err
 }
 
 // removed is what a removal brings with it that nobody asked for.

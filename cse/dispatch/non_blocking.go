@@ -26,6 +26,19 @@ type accepted struct {
 	Resource string            `json:"resource"` // identifier of the <request>; empty if nobody wants the result
 	Request  primitive.Request `json:"request"`
 	Accepted time.Time         `json:"accepted"`
+	// Result is what is known to have come of the request, which is then not carried out again; nil if nothing is.
+	Result *primitive.Response `json:"result,omitempty"`
+}
+
+// doneKey is the key of the task in a context, see doneOf.
+type doneKey struct{}
+
+// doneOf is the task that replaces the one that is being done as soon as what it deletes is deleted: it knows the result, so that it
+// stays the result if this instance dies before it could write it. It is nil if no task is being done. A create has its receipt for
+// that, and an update can be repeated.
+func doneOf(ctx context.Context) *store.Task {
+	t, _ := ctx.Value(doneKey{}).(*store.Task)
+	return t
 }
 
 // result is the body of a TaskResult.
@@ -177,7 +190,19 @@ func (d *Dispatcher) carryOut(ctx context.Context, t store.Task) error {
 			return err
 		}
 	}
+	if a.Result != nil {
+		return d.keepResult(ctx, a, d.signed(*a.Result))
+	}
 	r := a.Request
+	if r.Operation == primitive.Delete && a.Resource != "" {
+		known := a
+		known.Result = &primitive.Response{Status: primitive.Deleted, RequestID: r.RequestID, ReleaseVersion: r.ReleaseVersion}
+		body, err := json.Marshal(known)
+		if err != nil {
+			return err
+		}
+		ctx = context.WithValue(ctx, doneKey{}, &store.Task{Lane: t.Lane, Kind: TaskRequest, Replace: true, Body: body})
+	}
 	r.ResponseType, r.OperationExecution, r.NotificationTargets = primitive.Blocking, time.Time{}, nil
 	p := d.Handle(ctx, r)
 	if p.RetryAfter > 0 {
@@ -189,10 +214,18 @@ func (d *Dispatcher) carryOut(ctx context.Context, t store.Task) error {
 	if a.Resource == "" {
 		return nil
 	}
+	return d.keepResult(ctx, a, d.signed(p))
+}
+
+// signed is p with who answers, and when.
+func (d *Dispatcher) signed(p primitive.Response) primitive.Response {
 	p.From = d.Identity.CSEID
 	p.OriginatingTimestamp = primitive.FormatTimestamp(time.Now())
-	return d.keepResult(ctx, a, p)
+	return p
 }
+
+// errKept says that a request has its result already.
+var errKept = errors.New("the request has its result")
 
 // keepResult writes p into the <request> of a and, in the same transaction, has it notified.
 func (d *Dispatcher) keepResult(ctx context.Context, a accepted, p primitive.Response) error {
@@ -202,6 +235,9 @@ func (d *Dispatcher) keepResult(ctx context.Context, a accepted, p primitive.Res
 		if err != nil {
 			return store.Change{}, err
 		}
+		if statusOf(attributes) != requestPending {
+			return store.Change{}, errKept
+		}
 		finish(attributes, p, a.Request.From)
 		c := store.Change{Resource: n.Resource}
 		c.Resource.Attributes = attributes.Encode()
@@ -209,7 +245,7 @@ func (d *Dispatcher) keepResult(ctx context.Context, a accepted, p primitive.Res
 		c.After = func(r resource.Resource) (store.Effects, error) { return announceResult(a, p, r) }
 		return c, nil
 	})
-	if errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, errKept) {
 		return nil
 	}
 	return err

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/viot-project/viot/cse/primitive"
+	"github.com/viot-project/viot/cse/resource"
 	"github.com/viot-project/viot/cse/store"
 	"github.com/viot-project/viot/cse/store/sqlstore"
 )
@@ -142,6 +143,54 @@ func TestCarryOutAgain(t *testing.T) {
 	if turns, err := d.Store.Take(t.Context(), now.Add(time.Hour), time.Minute, 10, 10); err != nil || len(turns) != 0 {
 		t.Errorf("got further turns %+v, %v", turns, err)
 	}
+}
+
+// TestDeleteAgain lets an instance die when it has deleted, before it could say so.
+func TestDeleteAgain(t *testing.T) {
+	t.Parallel()
+	for _, dies := range []bool{false, true} {
+		d, r := newDispatcher(t)
+		handle(t, d, primitive.Request{Operation: primitive.Create, To: "cse-in/ae", From: "Cme", ResourceType: 3, Content: []byte(`{"m2m:cnt":{"rn":"c"}}`)},
+			primitive.Created)
+		handle(t, d, primitive.Request{Operation: primitive.Delete, To: "cse-in/ae/c", From: "Cme", ReleaseVersion: "3",
+			ResponseType: primitive.NonBlockingAsynch}, primitive.AcceptedNonBlockingAsynch)
+		now := time.Now()
+		working := d
+		if dies {
+			working = &Dispatcher{Store: dying{d.Store}, Identity: d.Identity, Admin: d.Admin, Releases: d.Releases, MaxResults: 100, Log: d.Log}
+		}
+		turn := take(t, d, now)
+		if o := working.CarryOut(t.Context(), turn); o.Failed != dies {
+			t.Errorf("carry out: got %+v", o)
+		}
+		if err := d.Store.Settle(t.Context(), turn, store.Outcome{Done: 1}); !errors.Is(err, store.ErrTurnLost) {
+			t.Errorf("settle: got %v, want a lost turn", err)
+		}
+		for range 3 {
+			now = now.Add(2 * time.Minute)
+			turns, err := d.Store.Take(t.Context(), now, time.Minute, 10, 10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, turn := range turns {
+				if turn.Kind == TaskRequest {
+					settle(t, d, turn, d.CarryOut(t.Context(), turn))
+				} else {
+					settle(t, d, turn, d.SendResult(t.Context(), turn))
+				}
+			}
+		}
+		if len(r.taken) != 1 || !strings.Contains(r.taken[0], `"rsc":2002`) {
+			t.Errorf("got results %q, want one of 2002", r.taken)
+		}
+	}
+}
+
+// dying is the store of an instance that dies before it can write a result.
+type dying struct{ store.Store }
+
+func (dying) Update(context.Context, primitive.Address, time.Time, func(store.Node) (store.Change, error)) (resource.Resource, error) {
+	return resource.Resource{}, store.ErrUnavailable
 }
 
 // TestCarryOutExpired has nobody left who wants the result.

@@ -15,7 +15,7 @@ const (
 	// then mostly sends it again, and takes the answer that has come meanwhile.
 	messageLifetime = time.Minute
 	// lookInterval is how often to look into a box without being woken: wakes may get lost with the connection to the database.
-	lookInterval = 2 * time.Second
+	lookInterval = 5 * time.Second
 	// maxAggregated bounds the requests in one answer to a poll.
 	maxAggregated = 64
 )

@@ -208,7 +208,7 @@ func TestPoll(t *testing.T) {
 	// Nobody polls in time; two tries are there for who polls later, and the next try takes the answer to the earlier one.
 	for _, id := range []string{"b", "c"} {
 		var e *primitive.Error
-		if _, err := send(id, 50*time.Millisecond); !errors.As(err, &e) || e.Status != primitive.TargetNotReachable {
+		if _, err := send(id, 500*time.Millisecond); !errors.As(err, &e) || e.Status != primitive.TargetNotReachable {
 			t.Fatalf("send %s: got %v, want not reachable", id, err)
 		}
 	}
