@@ -101,14 +101,14 @@ func (b *Books) Answered(originator string, bytes int) {
 	b.count(originator, store.Usage{ResponseBytes: int64(bytes)})
 }
 
-// Notified counts a notification for a subscription of an originator.
-func (b *Books) Notified(originator string) {
+// Notified counts n notifications for subscriptions of an originator.
+func (b *Books) Notified(originator string, n int) {
 	if b == nil {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.count(originator, store.Usage{Notifications: 1})
+	b.count(originator, store.Usage{Notifications: int64(n)})
 }
 
 // count adds u to what originator did. The caller holds mu.

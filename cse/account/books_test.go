@@ -59,7 +59,7 @@ func TestBooksCount(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.Answered("Ca", 20)
-	b.Notified("Ca")
+	b.Notified("Ca", 1)
 	ledger.away = true
 	if err := b.Refresh(t.Context(), now); !errors.Is(err, errAway) {
 		t.Errorf("with the store away: got %v", err)
@@ -198,7 +198,7 @@ func TestRunTellsTheRestAtTheEnd(t *testing.T) {
 		defer cancel()
 		go func() {
 			time.Sleep(2*RefreshInterval + RefreshInterval/4)
-			b.Notified("Ca")
+			b.Notified("Ca", 1)
 		}()
 		b.Run(ctx)
 		if got := ledger.accounts["Ca"].Notifications; got != 1 {
@@ -214,6 +214,6 @@ func TestNilBooks(t *testing.T) {
 		t.Error("nil books limit something")
 	}
 	b.Answered("Ca", 1)
-	b.Notified("Ca")
+	b.Notified("Ca", 1)
 	b.Stored("Ca", 1)
 }

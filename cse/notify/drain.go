@@ -81,6 +81,9 @@ func (d *drain) send(ctx context.Context, p Plan, now time.Time) bool {
 	switch {
 	case err == nil && status.OK():
 		d.count(Sent, p.Send)
+		if d.Charge != nil {
+			d.Charge(d.creator, p.Send)
+		}
 		d.tell(ctx, record{answered: true}, notices)
 		return true
 	case err != nil, status >= 5000, status == primitive.RequestTimeout:

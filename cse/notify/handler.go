@@ -40,7 +40,10 @@ type Handler struct {
 	GiveUp  time.Duration              // how long a target may be out of reach before what is for it is dropped; 0 is an hour
 	Timeout time.Duration              // for one notification; 0 is 10 s
 	Count   func(result Result, n int) // is told what becomes of notices; nil for nobody
-	Log     hclog.Logger
+	// Charge is told how many notices of the subscriptions of an originator were sent; nil for nobody. The originator of a subscription
+	// that is gone is empty.
+	Charge func(originator string, n int)
+	Log    hclog.Logger
 }
 
 const (
@@ -83,6 +86,7 @@ func (h *Handler) read(turn store.Turn) []Notice {
 // subscription is a subscription as far as its notices to one target are concerned.
 type subscription struct {
 	id, target string
+	creator    string // empty if it is gone
 	rules      Rules
 	rate       Rate
 	counts     bool // notificationStatsEnable
@@ -100,6 +104,7 @@ func (h *Handler) subscription(ctx context.Context, n Notice) (subscription, err
 	if err != nil {
 		return s, err
 	}
+	s.creator = node.Resource.Creator
 	a, err := node.Resource.Decode()
 	if err != nil {
 		return s, err
