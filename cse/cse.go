@@ -78,13 +78,15 @@ func New(c Config, s store.Store, log hclog.Logger) *Server {
 	m.registry.MustRegister(v.books)
 	notices := &notify.Handler{
 		Store: s, Entities: v.dispatcher.Entities, CSEID: c.CSEID, Releases: c.Releases, Expire: v.dispatcher.ExpireSubscription,
-		GiveUp: c.NotificationGiveUp, Timeout: c.RequestTimeout, Count: m.notified, Log: log.Named("notify"),
+		GiveUp: c.NotificationGiveUp, Timeout: c.RequestTimeout, Count: m.notified, Charge: v.books.Notified, Log: log.Named("notify"),
 	}
 	v.worker = &worker.Worker{Store: s, Log: log.Named("worker"), Handlers: map[string]worker.Handler{
-		dispatch.KindTimeSeries: v.dispatcher.WatchTimeSeries,
-		dispatch.KindLocation:   v.dispatcher.FollowLocation,
-		dispatch.TaskAnnounce:   v.dispatcher.Announce,
-		dispatch.TaskRequest:    v.dispatcher.CarryOut, dispatch.TaskResult: v.dispatcher.SendResult,
+		dispatch.KindTimeSeries:    v.dispatcher.WatchTimeSeries,
+		dispatch.KindCommand:       v.dispatcher.Command,
+		dispatch.KindLocation:      v.dispatcher.FollowLocation,
+		dispatch.KindCrossResource: v.dispatcher.FollowCrossResources,
+		dispatch.TaskAnnounce:      v.dispatcher.Announce,
+		dispatch.TaskRequest:       v.dispatcher.CarryOut, dispatch.TaskResult: v.dispatcher.SendResult,
 		reach.TaskRegistration: v.registration.Look,
 		notify.Kind:            notices.Do,
 	}}

@@ -27,6 +27,13 @@ type behaviour struct {
 	change func(q *request, n store.Node, attributes resource.Attributes, c *store.Change) error
 	// changed says what the change of before to r brings with it.
 	changed func(q *request, before store.Node, r resource.Resource) (store.Effects, error)
+	// established follows the creation of r, when it has taken effect, and may change it; if it fails, r is deleted again. It is also
+	// called when the same create comes again.
+	established func(ctx context.Context, q *request, r resource.Resource) (resource.Resource, error)
+	// updated and deleted follow requests for the originator of which something beyond is done at once, when they have taken effect.
+	// What must not be missed is among the effects too.
+	updated func(ctx context.Context, q *request, before, r resource.Resource)
+	deleted func(ctx context.Context, q *request, r resource.Resource)
 	// permit decides about access to n in place of the rules that hold for all types.
 	permit func(q *request, who access.Request, n store.Node) error
 	// taken is the answer to a create whose identifier is taken; nil is OriginatorHasAlreadyRegistered.
@@ -47,7 +54,8 @@ func init() {
 	behaviours = map[resource.Type]behaviour{
 		resource.TypeCSEBase:                         cseBase,
 		resource.TypeAE:                              applicationEntity,
-		resource.TypeSubscription:                    subscription,
+		resource.TypeSubscription:                    severing(subscription),
+		resource.TypeCrossResourceSubscription:       crossResourceSubscription,
 		resource.TypeNotificationTargetMgmtPolicyRef: targetPolicyReference,
 		resource.TypeNotificationTargetPolicy:        targetPolicy,
 		resource.TypePolicyDeletionRules:             deletionRules,
@@ -64,6 +72,8 @@ func init() {
 		resource.TypeNode:                            node,
 		resource.TypeSchedule:                        schedule,
 		resource.TypeSemanticDescriptor:              semanticDescriptor,
+		resource.TypeMgmtCmd:                         mgmtCmd,
+		resource.TypeExecInstance:                    execInstance,
 		resource.TypeMgmtObj:                         mgmtObj,
 		resource.TypeTimeSeries:                      timeSeries,
 		resource.TypeTimeSeriesInstance:              timeSeriesInstance,

@@ -19,6 +19,8 @@ const (
 	lifetime = 5 * 365 * 24 * time.Hour
 	// receiptLifetime is how long a repeated create is recognised: longer than any load balancer or client keeps trying.
 	receiptLifetime = 5 * time.Minute
+	// undoTimeout bounds how long a creation is undone that could not be finished.
+	undoTimeout = 5 * time.Second
 	// maxPath bounds the path of a resource, so that it fits in an index entry.
 	maxPath = 2000
 	// highestType is the last resource type oneM2M has given a number.
@@ -107,7 +109,30 @@ func (q *request) create(ctx context.Context) (primitive.Response, error) {
 	if q.d.Accounts != nil {
 		q.d.Accounts.Stored(holder, bytes)
 	}
+	if created, err = q.establish(ctx, created); err != nil {
+		return primitive.Response{}, err
+	}
 	return q.created(q.announced(ctx, created), given), nil
+}
+
+// establish does what follows the creation of r, or else deletes r again.
+func (q *request) establish(ctx context.Context, r resource.Resource) (resource.Resource, error) {
+	establish := behaviours[r.Type].established
+	if establish == nil {
+		return r, nil
+	}
+	after, err := establish(ctx, q, r)
+	if err == nil {
+		return after, nil
+	}
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+	defer cancel()
+	if _, failed := q.d.Store.Delete(limit, primitive.Address{ID: r.ID}, q.now, func(store.Node) error { return nil }, q.d.removed); failed == nil {
+		if deleted := behaviours[r.Type].deleted; deleted != nil {
+			deleted(limit, q, r)
+		}
+	}
+	return after, err
 }
 
 // refusal is why the originator cannot create a child of type t here whatever it is like, nil if it can.

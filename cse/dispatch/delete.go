@@ -47,6 +47,9 @@ func (q *request) delete(ctx context.Context) (primitive.Response, error) {
 		return primitive.Response{}, err
 	}
 	q.awaitAnnouncement(ctx)
+	if follow := behaviours[deleted.Type].deleted; follow != nil {
+		follow(ctx, q, deleted)
+	}
 	if q.ResultContent > primitive.Attributes {
 		return response, nil
 	}

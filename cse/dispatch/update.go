@@ -90,6 +90,9 @@ func (q *request) update(ctx context.Context) (primitive.Response, error) {
 		return primitive.Response{}, err
 	}
 	updated = q.announced(ctx, updated)
+	if follow := behaviours[t].updated; follow != nil {
+		follow(ctx, q, n.Resource, updated)
+	}
 	response := primitive.Response{Status: primitive.Updated}
 	switch q.ResultContent {
 	case primitive.Nothing:

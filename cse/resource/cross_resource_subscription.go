@@ -45,9 +45,9 @@ func validCrossResourceSubscription(a Attributes) error {
 	if n := len(set.Criteria); len(regular) > 0 && n != 1 && n != len(regular) {
 		return errors.New("needs an eventNotificationCriteriaSet (encs) with one entry, or as many as regularResourcesAsTarget (rrat)")
 	}
-	const sliding, someMissing = 2, 3
+	const sliding, someMissing, allMissing = 2, 3, 4
 	window, mode := a.Int("twt"), a.Int("eem")
-	if window != nil && *window == sliding && mode != nil && *mode >= someMissing {
+	if window != nil && *window == sliding && mode != nil && (*mode == someMissing || *mode == allMissing) {
 		return errors.New("cannot look for missing events (eem) in a sliding window (twt)")
 	}
 	return nil

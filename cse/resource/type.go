@@ -194,7 +194,11 @@ func (t Type) Instance() bool {
 // Farewell reports whether something beyond the tree must be put away when a resource of type t goes. Subscriptions and announced
 // resources need that too, whatever it says.
 func (t Type) Farewell() bool {
-	return t == TypePollingChannel || t == TypeTimeSeries || t == TypeLocationPolicy
+	switch t {
+	case TypePollingChannel, TypeTimeSeries, TypeLocationPolicy, TypeCrossResourceSubscription, TypeAction, TypeTimeSyncBeacon:
+		return true
+	}
+	return false
 }
 
 // Edges are the names of the virtual children that resources of type t have, such as la; nil for none.
