@@ -31,10 +31,10 @@ type conformanceCase struct {
 }
 
 // cases are all of them, from the files of this package that end in _test.go and are named after a resource type or an operation.
-var cases = slices.Concat(entityCases, containerCases, discoveryCases, policyCases, resourceTypeCases)
+var cases = slices.Concat(entityCases, containerCases, discoveryCases, filterCases, resultCases, policyCases, resourceTypeCases)
 
 // poolCases are those about what is decided before the store is asked. They run against the pool alone.
-var poolCases = slices.Concat(resourceValueCases, serialisationCases)
+var poolCases = slices.Concat(resourceValueCases, serialisationCases, bindingCases)
 
 // TestConformance runs every case against every kind of deployment.
 func TestConformance(t *testing.T) {
@@ -77,8 +77,8 @@ func TestClauses(t *testing.T) {
 	}
 }
 
-// deploy starts n instances of the CSE on one store and returns their addresses. They end, drained, with the test.
-func deploy(t *testing.T, address string, n int) []string {
+// deploy starts n instances of the CSE on one store, with more flags if there are any, and returns their addresses. They end, drained, with the test.
+func deploy(t *testing.T, address string, n int, flags ...string) []string {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -90,7 +90,9 @@ func deploy(t *testing.T, address string, n int) []string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		config, err := cse.ParseConfig([]string{"-store", address}, func(string) string { return "" }, io.Discard)
+		url := "http://" + listener.Addr().String()
+		args := []string{"-store", address, "-point-of-access", url, "-cors-origins", "https://app.example", "-drain-timeout", "2s"}
+		config, err := cse.ParseConfig(append(args, flags...), func(string) string { return "" }, io.Discard)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,7 +110,7 @@ func deploy(t *testing.T, address string, n int) []string {
 				t.Errorf("instance %d: %v", i, err)
 			}
 		})
-		urls[i] = "http://" + listener.Addr().String()
+		urls[i] = url
 	}
 	return urls
 }

@@ -146,7 +146,36 @@ func (s *session) send(r request) response {
 			s.Fatalf("%s: the answer is no JSON: %s", out.what, raw)
 		}
 	}
+	out.check(q.Header)
 	return out
+}
+
+// httpStatus is what TS-0009 table 6.3.2-1 has for each response status code that the cases meet.
+var httpStatus = map[int]int{
+	1000: 202, 1001: 202, 1002: 202, 2000: 200, 2001: 201, 2002: 200, 2004: 200,
+	4000: 400, 4001: 501, 4004: 404, 4005: 405, 4008: 504, 4015: 415, 4101: 403, 4102: 400, 4103: 403, 4104: 409, 4105: 409, 4106: 403, 4107: 403,
+	4108: 403, 4109: 403, 4110: 400, 4117: 403, 4126: 403, 4127: 403,
+	5000: 500, 5001: 501, 5103: 404, 5105: 403, 5106: 409, 5107: 404, 5203: 403, 5204: 500, 5205: 403, 5206: 501, 5207: 406, 5209: 500, 6010: 400,
+}
+
+// check fails the case unless r is what every answer is, TS-0009 clauses 6.3.2 and 6.4; asked is the header of the request.
+func (r response) check(asked http.Header) {
+	r.s.Helper()
+	if strings.HasPrefix(r.what, "OPTIONS") {
+		return
+	}
+	if want, known := httpStatus[r.RSC]; !known || r.HTTP != want {
+		r.s.Errorf("%s: got HTTP %d with X-M2M-RSC %q, want %d; %s", r.what, r.HTTP, r.Header.Get("X-M2M-RSC"), want, r.Raw)
+	}
+	if id := asked["X-M2M-RI"]; len(id) == 1 && r.Header.Get("X-M2M-RI") != id[0] {
+		r.s.Errorf("%s: got X-M2M-RI %q, want %q", r.what, r.Header.Get("X-M2M-RI"), id[0])
+	}
+	if len(r.Raw) > 0 && r.Header.Get("Content-Type") == "" {
+		r.s.Errorf("%s: got no Content-Type", r.what)
+	}
+	if r.RSC >= 4000 && !bytes.Contains(r.Raw, []byte("dbg")) && !strings.HasPrefix(r.what, "HEAD") {
+		r.s.Errorf("%s: got no m2m:dbg: %s", r.what, r.Raw)
+	}
 }
 
 // create creates a child of the type ty in parent.
