@@ -213,6 +213,7 @@ type Store interface {
 
 	// Sweep deletes what expired before now, at most limit resources and what is below them, and as many receipts and messages,
 	// and returns how many were deleted. after is as for Delete; for instances it is only called if their parent has subscriptions.
+	// It also forgets turns that are over.
 	Sweep(ctx context.Context, now time.Time, limit int, after func(Removal) (Effects, error)) (int, error)
 
 	// Add stores tasks that no change brings with it.

@@ -52,6 +52,14 @@ func TestSQLitePlans(t *testing.T) {
 		{"ms and us", primitive.Filter{ModifiedSince: late.Add(-time.Hour), UnmodifiedSince: late.Add(time.Minute - time.Hour)},
 			[]string{"resource_created (ct>? AND ct<?)", "resource_modified (lt>? AND lt<?)"}},
 		{"ty and ms", primitive.Filter{Types: []int{4}, ModifiedSince: late}, []string{"resource_created"}},
+		{"lbl", primitive.Filter{Labels: []string{"blue"}}, []string{"SEARCH r USING INDEX sqlite_autoindex_resource_1 (ri=?)",
+			"label USING COVERING INDEX sqlite_autoindex_label_1 (lbl=?)"}},
+		{"ri any of", primitive.Filter{Attributes: []primitive.AttributeCondition{{Name: "ri", Value: "r1"}, {Name: "ri", Value: "r2"}}}, []string{"SEARCH r USING INDEX sqlite_autoindex_resource_1 (ri=?)"}},
+		{"palb", primitive.Filter{ParentLabels: []string{"blue"}}, []string{"SEARCH r USING INDEX resource_children (pi=?)",
+			"label USING COVERING INDEX sqlite_autoindex_label_1 (lbl=?)"}},
+		{"clbl", primitive.Filter{ChildLabels: []string{"blue"}}, []string{"SEARCH r USING INDEX sqlite_autoindex_resource_1 (ri=?)",
+			"label USING COVERING INDEX sqlite_autoindex_label_1 (lbl=?)"}},
+		{"p.ri", primitive.Filter{ParentAttributes: []primitive.AttributeCondition{{Name: "ri", Value: "r1"}}}, []string{"SEARCH r USING INDEX resource_children (pi=?)"}},
 	} {
 		query, args := s.dialect.findQuery(store.Query{Root: "cse-in", Filter: c.filter, Now: now, Limit: 100})
 		steps, err := read(t.Context(), s, "EXPLAIN QUERY PLAN "+query, args, func(rows answer) (step string, err error) {

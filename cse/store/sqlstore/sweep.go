@@ -49,6 +49,12 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, limit int, after func(
 		}
 		swept += int(n)
 	}
+	if err := s.write(ctx, func(t *tx) error { // a turn that is over says no more than one that was never taken
+		t.exec(`DELETE FROM turn WHERE job IN (SELECT job FROM turn WHERE due <= $1 LIMIT $2)`, micros(now), limit)
+		return nil
+	}); err != nil {
+		return swept, s.fail("sweep turns", err)
+	}
 	if s.dialect.tend != "" {
 		if err := s.write(ctx, func(t *tx) error { t.exec(s.dialect.tend); return nil }); err != nil {
 			return swept, s.fail("tend statistics", err)
