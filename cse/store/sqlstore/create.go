@@ -86,13 +86,14 @@ func (s *Store) createOnce(ctx context.Context, group []*creation) error {
 			return err
 		}
 		t.insertRows(receipts, receipted)
+		var counted []*watched
 		for _, f := range families {
-			if !f.counted {
-				continue
+			if f.counted {
+				counted = append(counted, &f.node)
 			}
-			if err := t.putTally(ctx, &f.node, false); err != nil {
-				return err
-			}
+		}
+		if err := t.putTallies(ctx, counted); err != nil {
+			return err
 		}
 		return t.addTasks(effects)
 	})

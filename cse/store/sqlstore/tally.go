@@ -2,6 +2,28 @@ package sqlstore
 
 import "context"
 
+// putTallies is putTally for several nodes: those that have nothing to evict are one statement, if the database takes that. Their
+// counters need not be right afterwards.
+func (t *tx) putTallies(ctx context.Context, nodes []*watched) error {
+	var rows [][]any
+	for _, n := range nodes {
+		r := n.Resource
+		if r.MaxCount != nil && r.Count > *r.MaxCount || r.MaxBytes != nil && r.Bytes > *r.MaxBytes || !t.dialect.arrays {
+			if err := t.putTally(ctx, n, false); err != nil {
+				return err
+			}
+			continue
+		}
+		rows = append(rows, []any{r.ID, r.StateTag, r.Count, r.Bytes})
+	}
+	if len(rows) > 0 {
+		t.exec(`UPDATE tally SET st = n.st, cni = n.cni, cbs = n.cbs
+			FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) AS n(ri, st, cni, cbs) WHERE tally.ri = n.ri`,
+			array('t', rows, 0), array('i', rows, 1), array('i', rows, 2), array('i', rows, 3))
+	}
+	return nil
+}
+
 // putTally queues what stores the counters and limits of n, whose tally is locked, after deleting the oldest instances above the
 // limits. If exact, the counters of n are right afterwards; otherwise that may cost more than it is worth.
 func (t *tx) putTally(ctx context.Context, n *watched, exact bool) error {
