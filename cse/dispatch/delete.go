@@ -39,8 +39,12 @@ func (q *request) delete(ctx context.Context) (primitive.Response, error) {
 		}
 	}
 	var deleted resource.Resource
+	var leaving string // a subscription that goes and of which somebody is told; empty for none
 	err := q.reconsidered(ctx, func() (err error) {
-		deleted, err = q.d.Store.Delete(ctx, q.to, q.now, permit, q.removed)
+		deleted, err = q.d.Store.Delete(ctx, q.to, q.now, permit, func(r store.Removal) (store.Effects, error) {
+			leaving = lastFarewell(r)
+			return q.removed(r)
+		})
 		return err
 	})
 	if err != nil {
@@ -49,6 +53,9 @@ func (q *request) delete(ctx context.Context) (primitive.Response, error) {
 	q.awaitAnnouncement(ctx)
 	if follow := behaviours[deleted.Type].deleted; follow != nil {
 		follow(ctx, q, deleted)
+	}
+	if leaving != "" {
+		q.awaitFarewell(ctx, leaving)
 	}
 	if q.ResultContent > primitive.Attributes {
 		return response, nil

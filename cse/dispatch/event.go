@@ -131,13 +131,27 @@ func (d *Dispatcher) representation(a resource.Attributes, e event) json.RawMess
 	}
 	switch form {
 	case modifiedAttributes:
-		return difference(e.affected, e.given)
+		return updatedOnly(e.affected, e.given)
 	case onlyIdentifier:
 		return wrap("m2m:uri", d.Identity.CSEID+"/"+e.affected.ID)
 	case timeSeriesContent:
 		return missingList(e.missing)
 	}
 	return e.affected.Wrap()
+}
+
+// updatedOnly is r with the attributes that an update with given set, deleted ones as null, and those that the CSE changed with them.
+func updatedOnly(r resource.Resource, given resource.Attributes) json.RawMessage {
+	all, some := members(r), map[string]any{}
+	for name := range given {
+		some[name] = all[name]
+	}
+	for _, name := range []string{"lt", "st"} {
+		if v, has := all[name]; has {
+			some[name] = v
+		}
+	}
+	return wrap(r.Element(), some)
 }
 
 // tell sends content to the targets of the subscription id with the attributes a.

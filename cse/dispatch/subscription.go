@@ -121,9 +121,47 @@ func (d *Dispatcher) farewell(id string, a resource.Attributes, now time.Time) [
 	var tasks []store.Task
 	for _, target := range list {
 		n := notify.Notice{ID: newID(now), Subscription: id, Target: target, At: now, Content: body, Urgent: true}
+		n.Box = farewellBox(id)
 		tasks = append(tasks, n.Task())
 	}
 	return tasks
+}
+
+// farewellBox is where it is told that somebody has been told that the subscription id goes.
+func farewellBox(id string) string { return "gone/" + id }
+
+// lastFarewell is the last subscription that goes with r and of which somebody is told; empty if there is none.
+func lastFarewell(r store.Removal) string {
+	for _, s := range slices.Backward(r.Below) {
+		if s.Type == resource.TypeSubscription {
+			if a, err := s.Decode(); err == nil && a.String("su") != "" {
+				return s.ID
+			}
+		}
+	}
+	return ""
+}
+
+// farewellTimeout bounds how long a delete waits until it has been told that subscriptions go. It is told in any case.
+const farewellTimeout = 300 * time.Millisecond
+
+// awaitFarewell waits a moment until somebody has been told that the subscription id goes: TS-0004 clause 7.4.8.2.4 has that done before
+// the delete is answered.
+func (q *request) awaitFarewell(ctx context.Context, id string) {
+	ctx, cancel := context.WithTimeout(ctx, farewellTimeout)
+	defer cancel()
+	wake, stop := q.d.Store.Wake(farewellBox(id))
+	defer stop()
+	for {
+		if _, err := q.d.Store.Receive(ctx, farewellBox(id), time.Now()); !errors.Is(err, store.ErrNotFound) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-wake:
+		}
+	}
 }
 
 // admitSubscription checks what a subscription needs of others: of its parent, and of its targets.

@@ -34,7 +34,9 @@ func (d *drain) run(ctx context.Context) store.Outcome {
 		if err := d.reserve(ctx, p.Rate); err != nil {
 			return d.again(now, err)
 		}
-		if !d.send(ctx, p, now) {
+		sent := d.send(ctx, p, now)
+		d.answer(ctx, d.notices[d.done], now)
+		if !sent {
 			return d.failed(ctx, p, now)
 		}
 		d.done += p.Send
@@ -95,6 +97,19 @@ func (d *drain) send(ctx context.Context, p Plan, now time.Time) bool {
 	d.Log.Debug("notification refused", "subscription", d.id, "target", d.target, "status", int(status), "waited", now.Sub(notices[0].At))
 	d.tell(ctx, record{answered: true}, notices)
 	return true
+}
+
+// messageLifetime is how long whoever waits for a notice to be tried may take to learn it.
+const messageLifetime = 10 * time.Second
+
+// answer tells who waits for n to be tried that it has been.
+func (d *drain) answer(ctx context.Context, n Notice, now time.Time) {
+	if n.Box == "" || d.attempts > 0 {
+		return
+	}
+	if err := d.Store.Post(ctx, store.Message{Box: n.Box, Until: now.Add(messageLifetime), Body: []byte("{}")}); err != nil {
+		d.Log.Debug("who waits for a notification could not be told", "subscription", d.id, "error", err)
+	}
 }
 
 // failed decides when what p says is tried again, or gives it up.

@@ -33,6 +33,8 @@ type Notice struct {
 	Batched  bool `json:"batched,omitempty"`
 	Latest   bool `json:"latest,omitempty"`
 	Category int  `json:"ec,omitempty"` // event category, as in primitive.Request
+	// Box is where a message is posted when the notice has been tried for the first time; empty for nowhere.
+	Box string `json:"box,omitempty"`
 }
 
 // Task is n to be sent.
