@@ -118,6 +118,17 @@ func TestAppRules(t *testing.T) {
 	register("C", "Ngood1", primitive.Created)
 }
 
+// TestAppIDOfRelease: an App-ID in lower case is borne until Release 4.
+func TestAppIDOfRelease(t *testing.T) {
+	t.Parallel()
+	d, _ := newDispatcher(t)
+	d.Releases = []string{"3", "4"}
+	for release, want := range map[string]primitive.Status{"3": primitive.Created, "4": primitive.BadRequest} {
+		handle(t, d, primitive.Request{Operation: primitive.Create, To: "cse-in", From: "C", ResourceType: 2, ReleaseVersion: release,
+			Content: []byte(`{"m2m:ae":{"api":"racme","rr":false}}`)}, want)
+	}
+}
+
 func TestMatches(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

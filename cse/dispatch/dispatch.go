@@ -146,6 +146,9 @@ func (d *Dispatcher) check(r primitive.Request, now time.Time) error {
 	if err := checkTimes(r, now); err != nil {
 		return err
 	}
+	if r.SemanticQuery != nil && *r.SemanticQuery && len(r.Filter.SemanticFilters) == 0 {
+		return primitive.Errorf(primitive.BadRequest, "a semantic query (sqi) needs a query (smf)")
+	}
 	allowed := results[r.Operation]
 	if r.Filter.Usage == primitive.Discovery && r.Operation == primitive.Retrieve {
 		allowed = discoveryResults

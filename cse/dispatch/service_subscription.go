@@ -15,6 +15,9 @@ const maxAppRules = 1000
 
 // admitApplication refuses an AE that no serviceSubscribedAppRule allows, TS-0001 clause 10.2.2.2. Without rules all are allowed.
 func admitApplication(ctx context.Context, q *request, b *birth) error {
+	if app := b.given.String("api"); q.ReleaseVersion == "4" && strings.ToUpper(app[:1]) != app[:1] {
+		return primitive.Errorf(primitive.BadRequest, "from Release 4 on an App-ID (api) must start with R or N, got %q", app)
+	}
 	page, err := q.d.Store.Find(ctx, store.Query{Root: q.d.Identity.Name, Now: q.now, Limit: maxAppRules, Filter: primitive.Filter{
 		Types: []int{int(resource.TypeServiceSubscribedAppRule)},
 	}})

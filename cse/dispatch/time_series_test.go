@@ -3,6 +3,7 @@ package dispatch
 import (
 	"encoding/json"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -115,6 +116,29 @@ func TestMissingData(t *testing.T) {
 		t.Errorf("the alarm is still on: %+v, %v", turns, err)
 	}
 	update(t, d, "cse-in/ae/ts", `{"m2m:ts":{"mdd":false,"mdt":50000}}`, primitive.BadRequest)
+}
+
+// TestMissingDataOnce has several instances find the same data missing at the same time.
+func TestMissingDataOnce(t *testing.T) {
+	t.Parallel()
+	d, _ := newDispatcher(t)
+	create(t, d, "cse-in/ae", 29, `{"m2m:ts":{"rn":"ts","pei":60000,"mdt":40000,"mdd":true}}`, primitive.Created)
+	start := time.Now().Add(-time.Second)
+	create(t, d, "cse-in/ae/ts", 30, `{"m2m:tsi":{"con":"1","dgt":"`+primitive.FormatTimestamp(start)+`"}}`, primitive.Created)
+	work(t, d, time.Now())
+	id := retrieve(t, d, "cse-in/ae/ts", primitive.OK)["ri"].(string)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			if err := d.missData(t.Context(), id, start.Add(230*time.Second)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if got := retrieve(t, d, "cse-in/ae/ts", primitive.OK); got["mdc"] != float64(3) {
+		t.Errorf("missing: got %v of %v, want 3", got["mdc"], got["mdlt"])
+	}
 }
 
 func keys(m map[string]any) []string {
