@@ -283,7 +283,8 @@ func (slowStore) Ping(context.Context) error { return nil }
 func (slowStore) TakeTurn(context.Context, string, time.Time, time.Duration) (bool, error) {
 	return false, nil
 }
-func (slowStore) Listen(context.Context) error { return nil }
+func (slowStore) Listen(context.Context) error                   { return nil }
+func (slowStore) AddUsage(context.Context, ...store.Usage) error { return nil }
 func (slowStore) Take(context.Context, time.Time, time.Duration, int, int) ([]store.Turn, error) {
 	return nil, nil
 }
