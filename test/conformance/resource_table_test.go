@@ -21,7 +21,8 @@ const (
 )
 
 // specimens are the resource types that requests can create, with the attributes they have in Release 2. In values, $ae is the AE of
-// the session, $acp a policy that lets it do everything, $cnt a container, and $n is new each time.
+// the session, $acp a policy that lets it do everything, $cnt a container,
+// $event the eventID of an eventConfig, and $n is new each time.
 var specimens = []specimen{
 	{"7.4.2 accessControlPolicy", 1, "m2m:acp", "AE", []int{23}, `
 		lbl  O  O  ["a","key:b"]                                  "a"
@@ -178,7 +179,7 @@ var specimens = []specimen{
 		srs  M   O   1                                 3
 		sm   M   O   1                                 2
 		cp   O   O   {"sce":["* 0-5 2,6,10 * * * *"]}  {"sce":["*"]}
-		evi  O   O   "event"                           1
+		evi  O   O   "$event"                          1
 	`},
 	{"7.4.29 serviceSubscribedAppRule", 19, "m2m:asar", "CSEBase", []int{23}, governed + `
 		apci  O  O  ["any"]  "x"
@@ -190,7 +191,7 @@ var specimens = []specimen{
 		npi  O  O  "http://example.org/x"    1
 	`},
 	{"7.4.31 notificationTargetPolicy", 26, "m2m:ntp", "CSEBase", []int{23, 27}, governed + `
-		cr    O  NP  null     "Cany"
+		cr    O  NP  -        "Cany"
 		acn   O  NP  1        5
 		plbl  O  O   "token"  1
 		rrs   O  O   1        3
