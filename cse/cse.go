@@ -46,6 +46,9 @@ type Server struct {
 	requests     atomic.Int64 // Mca requests that have come
 }
 
+// parallelLanes is how many lanes of tasks one instance has under way. Most of them wait for somebody outside, who may be slow.
+const parallelLanes = 64
+
 // New puts an instance together. It starts nothing and does not touch the store, which stays the caller's to close.
 func New(c Config, s store.Store, log hclog.Logger) *Server {
 	v := &Server{
@@ -80,7 +83,7 @@ func New(c Config, s store.Store, log hclog.Logger) *Server {
 		Store: s, Entities: v.dispatcher.Entities, CSEID: c.CSEID, Releases: c.Releases, Expire: v.dispatcher.ExpireSubscription,
 		GiveUp: c.NotificationGiveUp, Timeout: c.RequestTimeout, Count: m.notified, Charge: v.books.Notified, Log: log.Named("notify"),
 	}
-	v.worker = &worker.Worker{Store: s, Log: log.Named("worker"), Handlers: map[string]worker.Handler{
+	v.worker = &worker.Worker{Store: s, Parallel: parallelLanes, Log: log.Named("worker"), Handlers: map[string]worker.Handler{
 		dispatch.KindTimeSeries:    v.dispatcher.WatchTimeSeries,
 		dispatch.KindCommand:       v.dispatcher.Command,
 		dispatch.KindLocation:      v.dispatcher.FollowLocation,
