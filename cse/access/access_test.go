@@ -2,7 +2,9 @@ package access
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/viot-project/viot/cse/resource"
 )
@@ -21,6 +23,33 @@ func TestAllowed(t *testing.T) {
 	inside.Contexts = []resource.RuleContext{{Addresses: &resource.RuleAddresses{IPv4: []string{"10.0.0.0/8"}, IPv6: []string{"2001:db8::1"}}}}
 	typed := rule(resource.MayCreate|resource.MayRetrieve, "C1")
 	typed.Objects = []resource.RuleObject{{Type: cnt, ChildTypes: []resource.Type{cin}}}
+	noon := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	at := func(t time.Time) Request { return Request{Originator: "C1", Operation: resource.MayRetrieve, Now: t} }
+	context := func(c resource.RuleContext) Subject {
+		r := rule(resource.MayRetrieve, "C1")
+		r.Contexts = []resource.RuleContext{c}
+		return governed(r)
+	}
+	mornings := resource.RuleContext{Times: []string{"* * 5-6 * * * *", "* * 8-11 * * * *"}}
+	some := rule(resource.MayUpdate, "C1")
+	some.Attributes = []string{"lbl", "mni"}
+	more := rule(resource.MayUpdate, "C1")
+	more.Attributes = []string{"mbs"}
+	touching := func(names ...string) Request {
+		return Request{Originator: "C1", Operation: resource.MayUpdate, Attributes: func() []string { return names }}
+	}
+	proved := rule(resource.MayRetrieve, "C1")
+	proved.Authenticated = true
+	special := rule(resource.MayRetrieve, "C1")
+	special.Objects = []resource.RuleObject{{Type: resource.TypeFlexContainer, Specialisation: &resource.RuleSpecialisation{ContainerDefinition: "org.x"}}}
+	flex := func(definition string) Subject {
+		s := governed(special)
+		s.Type, s.ContainerDefinition = resource.TypeFlexContainer, definition
+		return s
+	}
+	kept := own
+	kept.Custodian = "Ckeeper"
+	announced := Subject{Type: cnt.Announced(), Creator: "/id-mn", Governed: true}
 	for _, c := range []struct {
 		what string
 		r    Request
@@ -58,9 +87,48 @@ func TestAllowed(t *testing.T) {
 		{"registered does not create containers in it", Request{Originator: "C1", Registered: true, Operation: resource.MayCreate, ChildType: cnt}, Subject{Type: base}, false},
 		{"registered creates policies in it", Request{Originator: "C1", Registered: true, Operation: resource.MayCreate, ChildType: acp}, Subject{Type: base}, true},
 		{"stranger does not read the base", Request{Originator: "C1", Operation: resource.MayRetrieve}, Subject{Type: base}, false},
+		{"in one of the times", at(noon.Add(-time.Hour)), context(mornings), true},
+		{"in none of the times", at(noon), context(mornings), false},
+		{"in time, but not in place", at(noon.Add(-time.Hour)), context(resource.RuleContext{Times: mornings.Times, Addresses: &resource.RuleAddresses{IPv4: []string{"10.0.0.0/8"}}}), false},
+		{"nobody's location is known", at(noon), context(resource.RuleContext{Location: &resource.RuleLocation{Countries: []string{"DE"}}}), false},
+		{"attributes", touching("lbl", "mni"), governed(some), true},
+		{"attributes of two rules", touching("lbl", "mbs"), governed(some, more), true},
+		{"an attribute of no rule", touching("lbl", "mbs"), governed(some), false},
+		{"unknown attributes", Request{Originator: "C1", Operation: resource.MayUpdate}, governed(some), false},
+		{"a rule without attributes covers all", touching("mbs"), governed(some, rule(resource.MayUpdate, "C1")), true},
+		{"not proved", at(noon), governed(proved), false},
+		{"proved", Request{Originator: "C1", Operation: resource.MayRetrieve, Authenticated: true}, governed(proved), true},
+		{"specialisation", at(noon), flex("org.x"), true},
+		{"other specialisation", at(noon), flex("org.y"), false},
+		{"group", Request{Originator: "C1", Aliases: []string{"grp1"}, Operation: resource.MayRetrieve}, governed(rule(resource.MayRetrieve, "grp1")), true},
+		{"other group", Request{Originator: "C1", Aliases: []string{"grp2"}, Operation: resource.MayRetrieve}, governed(rule(resource.MayRetrieve, "grp1")), false},
+		{"custodian", Request{Originator: "Ckeeper", Operation: resource.MayDelete}, kept, true},
+		{"a custodian replaces the creator", Request{Originator: "Cmaker", Operation: resource.MayRetrieve}, kept, false},
+		{"the original's CSE", Request{Originator: "/id-mn", Operation: resource.MayUpdate}, announced, true},
+		{"another CSE", Request{Originator: "/id-asn", Operation: resource.MayUpdate}, announced, false},
+		{"announced policy by the rules it carries", at(noon), Subject{Type: acp.Announced(), Creator: "/id-mn", Rules: []resource.Rule{rule(resource.MayRetrieve, "C1")}}, true},
+		{"a registered CSE announces its CSEBase", Request{Originator: "/id-mn", Registered: true, Operation: resource.MayCreate, ChildType: base.Announced()}, Subject{Type: base}, true},
+		{"an AE of it does not", Request{Originator: "/id-mn/C1", Registered: true, Operation: resource.MayCreate, ChildType: base.Announced()}, Subject{Type: base}, false},
+		{"nor an AE here", Request{Originator: "C1", Registered: true, Operation: resource.MayCreate, ChildType: base.Announced()}, Subject{Type: base}, false},
 	} {
 		if got := Allowed(c.r, c.s); got != c.want {
 			t.Errorf("%s: got %t, want %t", c.what, got, c.want)
 		}
+	}
+}
+
+// TestDecideAttributes looks at what originators may see who may only touch some attributes.
+func TestDecideAttributes(t *testing.T) {
+	t.Parallel()
+	r := resource.Rule{Originators: []string{"C1"}, Operations: resource.MayRetrieve, Attributes: []string{"lbl", "rn"}}
+	s := Subject{Type: resource.TypeContainer, Governed: true, Rules: []resource.Rule{r}}
+	request := Request{Originator: "C1", Operation: resource.MayRetrieve, Attributes: func() []string { return []string{"lbl"} }}
+	if d := Decide(request, s); !d.Allowed || !slices.Equal(d.Attributes, r.Attributes) {
+		t.Errorf("got %+v, want %v", d, r.Attributes)
+	}
+	r.Attributes = nil
+	s.Rules = append(s.Rules, r)
+	if d := Decide(request, s); !d.Allowed || d.Attributes != nil {
+		t.Errorf("got %+v, want all attributes", d)
 	}
 }

@@ -81,3 +81,31 @@ func FuzzResolve(f *testing.F) {
 		}
 	})
 }
+
+func TestHybrid(t *testing.T) {
+	t.Parallel()
+	for to, want := range map[string]string{
+		"cnt1/x": "cnt1 x", "/id-in/cnt1/x/y/la": "cnt1 x/y/la", "//sp.example/id-in/cnt1/x": "cnt1 x", "cnt1/x/fopt/y": "cnt1 x/fopt/y",
+		"cnt1": "", "cnt1/la": "", "grp1/fopt/x/y": "", "cse-in/ae": "", "-/ae": "", "/id-mn/cnt1/x": "", "cnt1//x": "", "cnt1/ä": "", "": "",
+	} {
+		got := ""
+		if id, below, ok := self.Hybrid(to); ok {
+			got = id + " " + below
+		}
+		if got != want {
+			t.Errorf("%q: got %q, want %q", to, got, want)
+		}
+	}
+}
+
+func TestMatch(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		pattern, s string
+		want       bool
+	}{{"a", "a", true}, {"a", "ab", false}, {"a*", "ab", true}, {"*b", "ab", true}, {"a*a", "a", false}, {"a*b*c", "aXbYc", true}, {"*", "", true}, {"", "", true}} {
+		if got := Match(c.pattern, c.s); got != c.want {
+			t.Errorf("%q, %q: got %t", c.pattern, c.s, got)
+		}
+	}
+}
