@@ -41,14 +41,12 @@ func (d *Dispatcher) watch(ctx context.Context, q *request, a primitive.Address)
 	return err
 }
 
-// watchers are the subscriptions of r, if it is watched. The notes of a CSEBase do not last.
+// watchers are the subscriptions of r, if it is watched.
 func (q *request) watchers(ctx context.Context, r resource.Resource) ([]resource.Resource, error) {
-	if r.Type != resource.TypeCSEBase {
-		a, err := r.Decode()
-		var watched bool
-		if err != nil || !a.Note(watchedNote, &watched) {
-			return nil, err
-		}
+	a, err := r.Decode()
+	var watched bool
+	if err != nil || !a.Note(watchedNote, &watched) {
+		return nil, err
 	}
 	return q.subscriptions(ctx, r)
 }

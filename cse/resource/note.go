@@ -25,6 +25,26 @@ func (a Attributes) Note(name string, v any) bool {
 	return present && json.Unmarshal(raw, v) == nil
 }
 
+// WithNotes is the JSON object attributes with the notes of the JSON object from.
+func WithNotes(attributes, from json.RawMessage) (json.RawMessage, error) {
+	if !bytes.Contains(from, []byte(`"`+notePrefix)) {
+		return attributes, nil // there can be none
+	}
+	var a, noted Attributes
+	if err := json.Unmarshal(attributes, &a); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(from, &noted); err != nil {
+		return nil, err
+	}
+	for name, v := range noted {
+		if strings.HasPrefix(name, notePrefix) {
+			a[name] = v
+		}
+	}
+	return a.Encode(), nil
+}
+
 // shown is the JSON object attributes without the notes.
 func shown(attributes json.RawMessage) json.RawMessage {
 	if !bytes.Contains(attributes, []byte(`"`+notePrefix)) {

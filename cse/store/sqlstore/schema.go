@@ -129,11 +129,15 @@ func (s *Store) Prepare(ctx context.Context, base resource.Resource) error {
 		return s.fail("prepare store", err)
 	}
 	for _, f := range bases {
+		kept, err := resource.WithNotes(base.Attributes, f.attribute)
+		if err != nil {
+			return fmt.Errorf("prepare store: read the CSEBase: %w", err)
+		}
 		switch {
 		case f.id != base.ID || f.path != base.Path:
 			return fmt.Errorf("prepare store: it holds the CSE /%s named %q, not /%s named %q; use another database or the same identity",
 				f.id, f.path, base.ID, base.Path)
-		case f.version == len(migrations) && string(f.attribute) == string(base.Attributes):
+		case f.version == len(migrations) && string(f.attribute) == string(kept):
 			return nil
 		}
 	}
@@ -184,12 +188,15 @@ func (t *tx) migrate(ctx context.Context) error {
 }
 
 func (t *tx) putBase(ctx context.Context, base resource.Resource) error {
-	n, err := ask(ctx, t, scanInt, `SELECT count(*) FROM resource WHERE ri = $1`, base.ID)
+	before, err := ask(ctx, t, scanText, `SELECT attrs FROM resource WHERE ri = $1`, base.ID)
 	if err != nil {
 		return err
 	}
-	if n[0] == 0 {
+	if len(before) == 0 {
 		return t.insert([]resource.Resource{base})
+	}
+	if base.Attributes, err = resource.WithNotes(base.Attributes, []byte(before[0])); err != nil {
+		return err
 	}
 	t.exec(`DELETE FROM attribute WHERE ri = $1`, base.ID)
 	if err := t.replaceTerms(resource.Resource{}, base); err != nil {

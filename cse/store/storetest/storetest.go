@@ -246,6 +246,15 @@ func testPrepare(t *testing.T, open func(t *testing.T, n int) []store.Store) {
 		t.Errorf("base after change: got %+v", got)
 	}
 	get(t, s, path("cse-in/c"))
+	noted := json.RawMessage(`{"_note":1,"csi":"/id-in","srt":[1]}`)
+	update(t, s, "cse-in", func(c *store.Change) { c.Resource.Attributes = noted })
+	changed.Attributes = json.RawMessage(`{"csi":"/id-in"}`)
+	if err := s.Prepare(t.Context(), changed); err != nil {
+		t.Fatalf("prepare with a note: %v", err)
+	}
+	if got := string(get(t, s, id("id-in")).Resource.Attributes); got != `{"_note":1,"csi":"/id-in"}` {
+		t.Errorf("base with a note: got %s, want the note kept", got)
+	}
 	if err := s.Ping(t.Context()); err != nil {
 		t.Errorf("ping: %v", err)
 	}
