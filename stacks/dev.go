@@ -59,11 +59,11 @@ func dev(ctx *pulumi.Context) error {
 		return err
 	}
 
-	// Each instance of the pool holds a handful of database connections; the server takes those of a full pool, of its
-	// successor during a rolling update, and an operator's.
+	// Each instance of the pool holds a handful of database connections and one to listen on; the server takes those of a full
+	// pool, of its successor during a rolling update, and an operator's.
 	const connectionsEach = 8
 	database, err := infra.NewPostgreSQL(ctx, "postgres", infra.PostgreSQLArgs{
-		Network: network.Name, Images: software, Database: "cse", MaxConnections: connectionsEach*(2*s.max+1) + 20,
+		Network: network.Name, Images: software, Database: "cse", MaxConnections: (connectionsEach+1)*(2*s.max+1) + 20,
 	})
 	if err != nil {
 		return err
@@ -76,6 +76,8 @@ func dev(ctx *pulumi.Context) error {
 	}
 	env["CSE_STORE"] = database.URL
 	env["CSE_STORE_CONNECTIONS"] = pulumi.String(fmt.Sprint(connectionsEach))
+	env["CSE_POINT_OF_ACCESS"] = balancer.URL
+	env["CSE_TRUSTED_PROXIES"] = pulumi.String(engineNetworks)
 	for name, value := range s.env {
 		env[name] = pulumi.String(value)
 	}
@@ -97,6 +99,10 @@ func dev(ctx *pulumi.Context) error {
 	ctx.Export("template", pool.Template)
 	return nil
 }
+
+// engineNetworks are the private networks that engines take their own from. Only the load balancer is published, so a request
+// from there came through it, and it says where it came from before.
+const engineNetworks = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"
 
 // poolName names the pool, its Consul service and the load balancer's backend.
 const poolName = "cse"
