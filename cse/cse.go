@@ -89,6 +89,7 @@ func New(c Config, s store.Store, log hclog.Logger) *Server {
 		dispatch.KindLocation:      v.dispatcher.FollowLocation,
 		dispatch.KindCrossResource: v.dispatcher.FollowCrossResources,
 		dispatch.TaskAnnounce:      v.dispatcher.Announce,
+		dispatch.TaskGroupNotice:   v.dispatcher.PassOnNotices,
 		dispatch.TaskRequest:       v.dispatcher.CarryOut, dispatch.TaskResult: v.dispatcher.SendResult,
 		reach.TaskRegistration: v.registration.Look,
 		notify.Kind:            notices.Do,

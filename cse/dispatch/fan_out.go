@@ -111,6 +111,10 @@ func permissionOf(r primitive.Request) resource.Permission {
 func (q *request) memberRequest(ctx context.Context, n store.Node, members []string) (primitive.Request, error) {
 	r := q.Request
 	r.ResponseType, r.NotificationTargets = 0, nil
+	var err error
+	if r.Content, err = q.throughGroup(n.Resource, r.Content); err != nil {
+		return r, err
+	}
 	if r.GroupRequestID == "" {
 		r.GroupRequestID = newID(q.now)
 	}

@@ -44,6 +44,8 @@ var group = behaviour{
 		attributes.Set("cnm", len(attributes.Strings("mid")))
 		return nil
 	},
+	permit: permitGroup,
+	notify: notifyGroup,
 	show: func(ctx context.Context, q *request, n *store.Node) error {
 		a, err := n.Resource.Decode()
 		if err != nil {
