@@ -88,6 +88,8 @@ func New(c Config, s store.Store, log hclog.Logger) *Server {
 		dispatch.KindCommand:       v.dispatcher.Command,
 		dispatch.KindLocation:      v.dispatcher.FollowLocation,
 		dispatch.KindCrossResource: v.dispatcher.FollowCrossResources,
+		dispatch.KindAction:        v.dispatcher.FollowActions,
+		dispatch.KindBeacon:        v.dispatcher.SendBeacons,
 		dispatch.TaskAnnounce:      v.dispatcher.Announce,
 		dispatch.TaskGroupNotice:   v.dispatcher.PassOnNotices,
 		dispatch.TaskRequest:       v.dispatcher.CarryOut, dispatch.TaskResult: v.dispatcher.SendResult,

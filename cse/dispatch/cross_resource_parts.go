@@ -390,7 +390,9 @@ func severing(b behaviour) behaviour {
 		}
 		return effects, err
 	}
-	b.updated = func(ctx context.Context, q *request, before, r resource.Resource) { q.severAll(ctx, r.ID, leftBy(before, r)) }
+	b.updated = func(ctx context.Context, q *request, before, r resource.Resource) {
+		q.severAll(ctx, r.ID, leftBy(before, r))
+	}
 	b.deleted = func(ctx context.Context, q *request, r resource.Resource) {
 		q.severAll(ctx, r.ID, leftBy(r, resource.Resource{}))
 	}

@@ -95,6 +95,9 @@ func (d *Dispatcher) handle(ctx context.Context, r primitive.Request) (primitive
 		defer cancel()
 	}
 	q := &request{Request: r, d: d, now: now, originator: d.Identity.LocalID(r.From), done: doneOf(ctx)}
+	if r.OriginatingTimestamp != "" {
+		q.checkClock(ctx)
+	}
 	if !blocking(ctx, r) {
 		return q.accept(ctx)
 	}

@@ -18,6 +18,9 @@ func (q *request) born(parent store.Node, child resource.Resource) (store.Effect
 	if err := all.Join(q.announcing(resource.Resource{}, child)); err != nil {
 		return all, err
 	}
+	if err := all.Join(actionsOn(parent.Resource, false)); err != nil {
+		return all, err
+	}
 	err := all.Join(q.childCreated(parent, child))
 	return all, err
 }
@@ -31,6 +34,9 @@ func (q *request) changed(before store.Node, r resource.Resource, given resource
 		}
 	}
 	if err := all.Join(q.announcing(before.Resource, r)); err != nil {
+		return all, err
+	}
+	if err := all.Join(actionsOn(r, true)); err != nil {
 		return all, err
 	}
 	err := all.Join(q.updated(before, r, given))
@@ -57,6 +63,9 @@ func (d *Dispatcher) removed(r store.Removal) (store.Effects, error) { return d.
 func (d *Dispatcher) removedBy(originator, box string, r store.Removal) (store.Effects, error) {
 	var all store.Effects
 	if err := all.Join(d.removalEvents(r, originator)); err != nil {
+		return all, err
+	}
+	if err := all.Join(actionsOn(r.Parent.Resource, false)); err != nil {
 		return all, err
 	}
 	for _, below := range r.Below {

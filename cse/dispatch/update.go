@@ -33,6 +33,9 @@ func (q *request) update(ctx context.Context) (primitive.Response, error) {
 	// without privilege an answer that tells about the resource.
 	specialisation, given, err := resource.Parse(t, q.Content)
 	if err != nil {
+		if resource.Mismatch(t, q.Content) {
+			err = primitive.Errorf(primitive.ContentsUnacceptable, "%s", primitive.AsError(err).Detail)
+		}
 		return primitive.Response{}, err
 	}
 	_, changesPolicies := given["acpi"]

@@ -180,6 +180,19 @@ func Parse(t Type, content json.RawMessage) (specialisation string, a Attributes
 	return specialisation, a, nil
 }
 
+// Mismatch reports whether content is one resource, but of another type than t.
+func Mismatch(t Type, content json.RawMessage) bool {
+	var outer map[string]json.RawMessage
+	if json.Unmarshal(content, &outer) != nil || len(outer) != 1 {
+		return false
+	}
+	for element := range outer { // the only one
+		d := definitions[t]
+		return definitionOf(element) != nil && element != d.element && (d.family == nil || d.family(element) == nil)
+	}
+	return false
+}
+
 // normalise removes insignificant space and makes escaped characters literal, so that every database can search the text.
 func normalise(v json.RawMessage) (json.RawMessage, error) {
 	if !bytes.Contains(v, []byte(`\u`)) {

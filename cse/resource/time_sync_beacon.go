@@ -13,7 +13,7 @@ var timeSyncBeacon = definition{
 		{"bcnr", "beaconRequester", Optional, NotPresent, OA, text},
 		{"bcnc", "beaconCriteria", Mandatory, Optional, OA, enumeration(span{1, 2})},
 		{"bcni", "beaconInterval", Optional, Optional, OA, duration},
-		{"bcnt", "beaconThreshold", Optional, Optional, OA, duration},
+		{"bcnt", "beaconThreshold", Optional, Optional, OA, positiveInteger}, // ms
 		{"bcnu", "beaconNotificationURI", Mandatory, Optional, OA, some(stringList)},
 	}, governed, announceable),
 	validate: validBeacon,
