@@ -90,18 +90,18 @@ func (c EventCriteria) Selects(subject Resource, size int64) bool {
 	}
 	since := func(bound string, t time.Time) {
 		at, err := primitive.ParseTimestamp(bound)
-		condition(bound != "", err == nil && !t.IsZero() && !t.Before(at))
+		condition(bound != "", err == nil && !t.Before(at))
 	}
 	before(c.CreatedBefore, subject.CreatedAt)
 	since(c.CreatedAfter, subject.CreatedAt)
 	since(c.ModifiedSince, subject.ModifiedAt)
 	before(c.UnmodifiedSince, subject.ModifiedAt)
-	if subject.ExpiresAt.IsZero() {
-		condition(c.ExpireBefore != "", false)
-	} else {
-		before(c.ExpireBefore, subject.ExpiresAt)
+	expiresAt := subject.ExpiresAt
+	if expiresAt.IsZero() {
+		expiresAt = never
 	}
-	since(c.ExpireAfter, subject.ExpiresAt)
+	before(c.ExpireBefore, expiresAt)
+	since(c.ExpireAfter, expiresAt)
 	condition(c.StateTagSmaller != nil, c.StateTagSmaller != nil && subject.StateTag < *c.StateTagSmaller)
 	condition(c.StateTagBigger != nil, c.StateTagBigger != nil && subject.StateTag >= *c.StateTagBigger)
 	condition(c.SizeAbove != nil, c.SizeAbove != nil && size >= *c.SizeAbove)
@@ -115,6 +115,9 @@ func (c EventCriteria) Selects(subject Resource, size int64) bool {
 	}
 	return failed == 0
 }
+
+// never is later than any timestamp.
+var never = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func hasLabel(r Resource, wanted []string) bool {
 	a, err := r.Decode()
