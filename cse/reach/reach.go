@@ -5,6 +5,7 @@ package reach
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -105,6 +106,9 @@ func (v *Router) sendEntity(ctx context.Context, e resource.Resource, r primitiv
 		if v.Identity.Local(r.To) { // the address of its registration here, which it does not know
 			r.To = "/" + e.ID
 		}
+	}
+	if releases := a.Strings("srv"); len(releases) > 0 && !slices.Contains(releases, r.ReleaseVersion) {
+		r.ReleaseVersion = slices.Max(releases) // TS-0004 clause 7.3.1.1: one that the receiver supports
 	}
 	channel, err := v.channel(ctx, e.ID)
 	if err != nil {
