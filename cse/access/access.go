@@ -47,6 +47,8 @@ type Subject struct {
 // Request is who asks for what.
 type Request struct {
 	Originator string // in CSE-relative form; empty if unknown
+	// CSE is where the request is carried out: rules may name its AEs by their longer identifiers.
+	CSE primitive.Identity
 	// Aliases are the other names in rules that stand for the originator: groups it is a member of, and its roles.
 	Aliases       []string
 	Admin         string // the admin originator; empty if there is none
@@ -135,7 +137,15 @@ func applies(rule resource.Rule, r Request, s Subject) bool {
 
 func names(originators []string, r Request) bool {
 	for _, o := range originators {
-		if o == "all" || o == r.Originator || strings.Contains(o, "*") && primitive.Match(o, r.Originator) || slices.Contains(r.Aliases, o) {
+		if slices.Contains(r.Aliases, o) {
+			return true
+		}
+		if strings.HasPrefix(o, "/") && !strings.HasPrefix(r.Originator, "/") {
+			if local := r.CSE.LocalID(o); !strings.HasPrefix(local, "/") {
+				o = local
+			}
+		}
+		if o == "all" || o == r.Originator || strings.Contains(o, "*") && primitive.Match(o, r.Originator) {
 			return true
 		}
 	}

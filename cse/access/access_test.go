@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
 )
 
@@ -23,6 +24,7 @@ func TestAllowed(t *testing.T) {
 	inside.Contexts = []resource.RuleContext{{Addresses: &resource.RuleAddresses{IPv4: []string{"10.0.0.0/8"}, IPv6: []string{"2001:db8::1"}}}}
 	typed := rule(resource.MayCreate|resource.MayRetrieve, "C1")
 	typed.Objects = []resource.RuleObject{{Type: cnt, ChildTypes: []resource.Type{cin}}}
+	here := primitive.Identity{SPID: "sp", CSEID: "/id-in", Name: "cse-in"}
 	noon := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	at := func(t time.Time) Request { return Request{Originator: "C1", Operation: resource.MayRetrieve, Now: t} }
 	context := func(c resource.RuleContext) Subject {
@@ -100,6 +102,10 @@ func TestAllowed(t *testing.T) {
 		{"proved", Request{Originator: "C1", Operation: resource.MayRetrieve, Authenticated: true}, governed(proved), true},
 		{"specialisation", at(noon), flex("org.x"), true},
 		{"other specialisation", at(noon), flex("org.y"), false},
+		{"SP-relative name", Request{Originator: "C1", CSE: here, Operation: resource.MayRetrieve}, governed(rule(resource.MayRetrieve, "/id-in/C1")), true},
+		{"absolute name", Request{Originator: "C1", CSE: here, Operation: resource.MayRetrieve}, governed(rule(resource.MayRetrieve, "//sp/id-in/C*")), true},
+		{"name at another CSE", Request{Originator: "C1", CSE: here, Operation: resource.MayRetrieve}, governed(rule(resource.MayRetrieve, "/id-mn/C1")), false},
+		{"all of this CSE", Request{Originator: "/id-mn/C1", CSE: here, Operation: resource.MayRetrieve}, governed(rule(resource.MayRetrieve, "/id-in/*")), false},
 		{"group", Request{Originator: "C1", Aliases: []string{"grp1"}, Operation: resource.MayRetrieve}, governed(rule(resource.MayRetrieve, "grp1")), true},
 		{"other group", Request{Originator: "C1", Aliases: []string{"grp2"}, Operation: resource.MayRetrieve}, governed(rule(resource.MayRetrieve, "grp1")), false},
 		{"custodian", Request{Originator: "Ckeeper", Operation: resource.MayDelete}, kept, true},
