@@ -192,7 +192,8 @@ type request struct {
 	consent    consent
 	// announcement is the box that is told when announcements that q brought about have been tried; empty if there are none.
 	announcement string
-	visible      []string // the only attributes of the result that the originator may see; nil is all
+	visible      []string            // the only attributes of the result that the originator may see; nil is all
+	prior        []resource.Resource // instances that a new subscription is to tell of
 }
 
 // asError gives the store's errors their status. The store being away is never NotFound.

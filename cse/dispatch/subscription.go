@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,7 @@ import (
 // subscription is the behaviour of subscription, TS-0004 clause 7.4.8.
 var subscription = behaviour{
 	admit: admitSubscription,
+	born:  priorEvents,
 	build: func(q *request, b *birth, r *resource.Resource, parent store.Node) error {
 		if b.id != "" {
 			r.ID = b.id
@@ -184,10 +186,45 @@ func admitSubscription(ctx context.Context, q *request, b *birth) error {
 	if err := q.verify(ctx, b.id, targets(b.given)); err != nil {
 		return err
 	}
+	if q.prior, err = q.lastInstances(ctx, parent.Resource, b.given); err != nil {
+		return err
+	}
 	if watches(b.given.Criteria()) {
 		return q.d.watch(ctx, q, q.to)
 	}
 	return nil
+}
+
+// lastInstances are the last instances in parent, oldest first: what a subscription with the attributes a asks to be told of that came
+// before it (preSubscriptionNotify). Events are not retained, but instances are.
+func (q *request) lastInstances(ctx context.Context, parent resource.Resource, a resource.Attributes) ([]resource.Resource, error) {
+	number := a.Int("psn")
+	if number == nil || parent.Count == 0 {
+		return nil, nil
+	}
+	most := int(min(*number, int64(q.d.MaxResults)))
+	first := parent.StateTag - int64(most) + 1
+	filter := primitive.Filter{Level: 1, StateTagBigger: &first}
+	for _, t := range []resource.Type{resource.TypeContentInstance, resource.TypeTimeSeriesInstance, resource.TypeFlexContainerInstance} {
+		filter.Types = append(filter.Types, int(t))
+	}
+	page, err := q.d.Store.Find(ctx, store.Query{Root: parent.Path, Now: q.now, Limit: most, Filter: filter})
+	slices.SortFunc(page.Resources, func(a, b resource.Resource) int { return cmp.Compare(a.StateTag, b.StateTag) })
+	return page.Resources, err
+}
+
+// priorEvents are the events before the subscription s that it wants to be told of.
+func priorEvents(q *request, parent store.Node, s resource.Resource) (store.Effects, error) {
+	var effects store.Effects
+	for _, r := range q.prior {
+		err := effects.Join(q.d.notices([]resource.Resource{s}, event{
+			kind: eventChildCreated, operation: primitive.Create, originator: r.Creator, at: q.now, subject: parent.Resource, affected: r,
+		}))
+		if err != nil {
+			return effects, err
+		}
+	}
+	return effects, nil
 }
 
 // fitCriteria checks c against the type of the resource that is subscribed to.

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/store"
@@ -61,6 +62,33 @@ func TestSubscriptionCreate(t *testing.T) {
 	update(t, d, "cse-in/ae/c", `{"m2m:cnt":{"lbl":["y"]}}`, primitive.RemoteEntityNotReachable)
 	r.away = false
 	update(t, d, "cse-in/ae/c", `{"m2m:cnt":{"lbl":["y"]}}`, primitive.Updated)
+}
+
+// TestPreSubscriptionNotify tells of the last instances that came before the subscription.
+func TestPreSubscriptionNotify(t *testing.T) {
+	t.Parallel()
+	d, _ := newDispatcher(t)
+	create(t, d, "cse-in/ae", 3, `{"m2m:cnt":{"rn":"c"}}`, primitive.Created)
+	for _, name := range []string{"x", "c", "b", "a"} {
+		create(t, d, "cse-in/ae/c", 4, `{"m2m:cin":{"rn":"`+name+`","con":"x"}}`, primitive.Created)
+	}
+	create(t, d, "cse-in/ae/c", 23, `{"m2m:sub":{"nu":["Cme"],"enc":{"net":[1,3]},"psn":3}}`, primitive.Created)
+	turn := take3(t, d)
+	for i, want := range []string{"Cme 3 cin c", "Cme 3 cin b", "Cme 3 cin a"} {
+		if got := summary(t, turn.Tasks[i].Body); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// take3 is the one turn there is, with three tasks.
+func take3(t *testing.T, d *Dispatcher) store.Turn {
+	t.Helper()
+	turns, err := d.Store.Take(t.Context(), time.Now(), time.Minute, 10, 10)
+	if err != nil || len(turns) != 1 || len(turns[0].Tasks) != 3 {
+		t.Fatalf("got turns %+v, %v, want one of three", turns, err)
+	}
+	return turns[0]
 }
 
 // TestSubscriptionUpdate updates what a subscription has by default, and has new targets asked.
