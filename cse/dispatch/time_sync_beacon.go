@@ -60,18 +60,20 @@ var timeSyncBeacon = behaviour{
 	},
 }
 
-// dropParameter takes from a the parameter of a criterion that given replaces by another one.
+// dropParameter takes from a the parameters of a criterion that given replaces by another one.
 func dropParameter(a, given resource.Attributes) {
 	criterion := given.Int("bcnc")
 	if criterion == nil {
 		return
 	}
-	name := "bcni"
+	names := []string{"bcni"}
 	if *criterion == beaconPeriodic {
-		name = "bcnt"
+		names = []string{"bcnt", "bcnr"}
 	}
-	if given[name] == nil {
-		delete(a, name)
+	for _, name := range names {
+		if given[name] == nil {
+			delete(a, name)
+		}
 	}
 }
 
