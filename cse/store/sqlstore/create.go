@@ -145,7 +145,7 @@ func (t *tx) lockParents(group []*creation) *[]watched {
 	var nodes []watched
 	t.want(into(&nodes, scanWatched), `SELECT `+t.dialect.watchedColumns(present)+`
 		FROM resource r JOIN resource g ON g.ri = r.gov JOIN tally t ON t.ri = r.ri
-		WHERE `+where+` AND r.et > `+present+` ORDER BY t.ri`+t.dialect.lock, p...)
+		WHERE `+where+` AND r.et + 0 > `+present+` ORDER BY t.ri`+t.dialect.lock, p...)
 	return &nodes
 }
 
@@ -164,7 +164,7 @@ func (t *tx) findRepeats(group []*creation) {
 		return
 	}
 	var p params
-	query := `SELECT id, result FROM receipt WHERE ` + amongBytes(t.dialect, &p, "id", ids) + ` AND et > ` + p.add(micros(group[0].Now))
+	query := `SELECT id, result FROM receipt WHERE ` + amongBytes(t.dialect, &p, "id", ids) + ` AND et + 0 > ` + p.add(micros(group[0].Now))
 	t.want(func(rows answer) error {
 		for rows.Next() {
 			var id, result []byte

@@ -61,6 +61,7 @@ var postgres = dialect{
 			return nil, err
 		}
 		c.MaxConns = int32(o.Connections)
+		c.AfterConnect = byIndex
 		pool, err := pgxpool.NewWithConfig(context.Background(), c) // which connects when it is first used
 		return postgresPool{pool}, err
 	},
@@ -70,10 +71,10 @@ var postgres = dialect{
 		"ROOMY", "WITH (fillfactor = 50)"),
 	policies: `CASE WHEN g.policies IS NULL THEN NULL ELSE
 		(SELECT json_agg(json_build_object('ri', p.ri, 'attrs', p.attrs)) FROM json_array_elements_text(g.policies) AS id(ri)
-		JOIN resource p ON p.ri = id.ri WHERE p.ty = 1 AND p.et > %s) END`,
+		JOIN resource p ON p.ri = id.ri WHERE p.ty = 1 AND p.et + 0 > %s) END`,
 	subscriptions: `(SELECT json_agg(json_build_object('ri', s.ri, 'path', s.path, 'ct', s.ct, 'lt', s.lt, 'et', s.et, 'creator', s.creator,
 		'host', s.host, 'gov', s.gov, 'policies', s.policies, 'attrs', s.attrs) ORDER BY s.ri)
-		FROM resource s WHERE s.pi = r.ri AND s.ty = 23 AND s.et > %s)`,
+		FROM resource s WHERE s.pi = r.ri AND s.ty = 23 AND s.et + 0 > %s)`,
 	lock: ` FOR UPDATE OF t`,
 	skip: ` FOR UPDATE SKIP LOCKED`,
 	// A prepared statement soon gets one plan for all arguments, which is made for periods that cover a third of everything.
@@ -112,6 +113,20 @@ var postgres = dialect{
 		var pg *pgconn.PgError
 		return errors.As(err, &pg) && (pg.Code == "40P01" || pg.Code == "40001" || pg.Code == "23505") // deadlock, serialisation, a race lost
 	},
+}
+
+// byIndex has the planner prefer indexes. Plans are kept, and those made while the tables were still small, and unknown to the
+// planner, would read all of them for ever after. What then seems dear because it has to read a table is not worth compiling. Engines
+// that are only similar to PostgreSQL need not know the settings.
+func byIndex(ctx context.Context, c *pgx.Conn) error {
+	for _, setting := range []string{`SET enable_seqscan = off`, `SET jit = off`} {
+		_, err := c.Exec(ctx, setting, pgx.QueryExecModeSimpleProtocol)
+		var said *pgconn.PgError
+		if err != nil && !errors.As(err, &said) {
+			return err
+		}
+	}
+	return nil
 }
 
 func postgresConfig(address, password string) (*pgxpool.Config, error) {
@@ -155,10 +170,10 @@ var sqliteDialect = dialect{
 	types: strings.NewReplacer("JSON", "TEXT", "BYTES", "BLOB", "SERIAL", "INTEGER PRIMARY KEY AUTOINCREMENT", "ROOMY", ""),
 	policies: `CASE WHEN g.policies IS NULL THEN NULL ELSE
 		(SELECT json_group_array(json_object('ri', p.ri, 'attrs', json(p.attrs))) FROM json_each(g.policies) AS id
-		JOIN resource p ON p.ri = id.value WHERE p.ty = 1 AND p.et > %s) END`,
+		JOIN resource p ON p.ri = id.value WHERE p.ty = 1 AND p.et + 0 > %s) END`,
 	subscriptions: `(SELECT json_group_array(json_object('ri', s.ri, 'path', s.path, 'ct', s.ct, 'lt', s.lt, 'et', s.et, 'creator', s.creator,
 		'host', s.host, 'gov', s.gov, 'policies', json(s.policies), 'attrs', json(s.attrs)) ORDER BY s.ri)
-		FROM resource s WHERE s.pi = r.ri AND s.ty = 23 AND s.et > %s)`,
+		FROM resource s WHERE s.pi = r.ri AND s.ty = 23 AND s.et + 0 > %s)`,
 	setupLock: `SELECT 1`,                  // the transaction itself is the lock
 	tend:      `PRAGMA optimize = 0x10002`, // analyse what has grown tenfold, whichever connection used it; bounded
 	oneWriter: true,

@@ -54,7 +54,7 @@ func (d *dialect) findQuery(q store.Query) (string, params) {
 	where := []string{
 		`r.path > ` + p.add(max(q.Root+"/", q.After)),
 		`r.path < ` + p.add(q.Root+"0"), // the character after the slash
-		`r.et > ` + p.add(micros(q.Now)),
+		`r.et + 0 > ` + p.add(micros(q.Now)),
 	}
 	switch level := q.Filter.Level; {
 	case level == 1:
@@ -123,10 +123,10 @@ func (d *dialect) conditions(p *params, f primitive.Filter, now int64) []string 
 	}
 	// Within the parentheses, r is the parent or the child.
 	for _, c := range d.kinship(p, f.ParentTypes, f.ParentLabels, f.ParentAttributes, false) {
-		list = append(list, "r.pi IN (SELECT r.ri FROM resource r LEFT JOIN tally t ON t.ri = r.ri WHERE r.et > "+p.add(now)+" AND "+c+")")
+		list = append(list, "r.pi IN (SELECT r.ri FROM resource r LEFT JOIN tally t ON t.ri = r.ri WHERE r.et + 0 > "+p.add(now)+" AND "+c+")")
 	}
 	for _, c := range d.kinship(p, f.ChildTypes, f.ChildLabels, f.ChildAttributes, false) {
-		list = append(list, "r.ri IN (SELECT r.pi FROM resource r LEFT JOIN tally t ON t.ri = r.ri WHERE r.et > "+p.add(now)+" AND "+c+")")
+		list = append(list, "r.ri IN (SELECT r.pi FROM resource r LEFT JOIN tally t ON t.ri = r.ri WHERE r.et + 0 > "+p.add(now)+" AND "+c+")")
 	}
 	return list
 }

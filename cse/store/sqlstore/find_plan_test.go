@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
 	"github.com/viot-project/viot/cse/store"
+	"github.com/viot-project/viot/cse/store/storetest/postgrestest"
 )
 
 // TestSQLitePlans has discovery of a few among many resources go by an index, once the store has been swept.
@@ -72,6 +74,89 @@ func TestSQLitePlans(t *testing.T) {
 		for _, index := range c.want {
 			if got := strings.Join(steps, "\n"); !strings.Contains(got, index) {
 				t.Errorf("%s: got the plan\n%s\nwant %s in it", c.what, got, index)
+			}
+		}
+	}
+}
+
+// TestPostgreSQLPlans has every query that finds few among many by something that has an index go by it, also while the planner knows
+// nothing of the tables.
+func TestPostgreSQLPlans(t *testing.T) {
+	t.Parallel()
+	s, err := Open(postgrestest.DSN(t), Options{Connections: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	if err := s.Prepare(t.Context(), resource.Resource{ID: "id-in", Type: resource.TypeCSEBase, Path: "cse-in",
+		CreatedAt: now, ModifiedAt: now, Governor: "id-in", Attributes: []byte("{}")}); err != nil {
+		t.Fatal(err)
+	}
+	plan := func(query string, args params) string {
+		t.Helper()
+		steps, err := read(t.Context(), s, "EXPLAIN "+query, append(slices.Clone(s.dialect.planAnew), args...), scanText)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(steps, "\n")
+	}
+	for _, a := range []primitive.Address{{ID: "x"}, {Path: "cse-in/x"}, {Path: "cse-in/x", Edge: primitive.Latest}, {ID: "x", Edge: primitive.Oldest}} {
+		query, args := s.dialect.nodeQuery(a, now, s.dialect.watchedColumns)
+		if got := plan(query, args); strings.Contains(got, "Seq Scan") || strings.Contains(got, "resource_expiry") {
+			t.Errorf("%s in an empty store: got the plan\n%s\nwant it by the identifier or path", a, got)
+		}
+	}
+	// An instance each second, a container every ten, and of everything that is looked for few.
+	const many = 20000
+	for _, statement := range []string{
+		`INSERT INTO resource (ri, pi, ty, path, ct, lt, et, creator, host, gov, labelled, cs, seq, attrs, name, cnf, cr)
+		SELECT 'r' || n, CASE WHEN n % 10 > 0 THEN 'r' || (n - n % 10) ELSE 'id-in' END, CASE WHEN n % 10 > 0 THEN 4 ELSE 3 END, 'cse-in/r' || n,
+			$1::bigint - n * 1000000, $1::bigint - n * 1000000, $2::bigint, '', '', 'id-in', 0, CASE WHEN n % 10 > 0 THEN n END,
+			CASE WHEN n % 10 > 0 THEN n END, '{}', CASE WHEN n % 1000 = 1 THEN 'name' || n END, CASE WHEN n % 1000 = 1 THEN 'info' || n END,
+			CASE WHEN n % 1000 = 1 THEN 'C' || n END FROM generate_series(1, $3::bigint) AS n`,
+		`INSERT INTO label (lbl, ri) SELECT 'l' || n, 'r' || n FROM generate_series(1, $3::bigint) AS n WHERE $1::bigint + $2::bigint <> 0`,
+		`INSERT INTO attribute (name, value, ri) SELECT 'mni', n, 'r' || n FROM generate_series(10, $3::bigint, 10) AS n WHERE $1::bigint + $2::bigint <> 0`,
+	} {
+		if err := s.write(t.Context(), func(w *tx) error { w.exec(statement, micros(now), int64(1)<<60, many); return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.db.ask(t.Context(), statement{query: `ANALYZE`}); err != nil {
+		t.Fatal(err)
+	}
+	late, size := now.Add(-time.Minute), int64(many-50)
+	is := func(name, value string) primitive.Filter {
+		return primitive.Filter{Attributes: []primitive.AttributeCondition{{Name: name, Value: value}}}
+	}
+	for _, c := range []struct {
+		what   string
+		filter primitive.Filter
+		want   []string
+	}{
+		{"ty", primitive.Filter{Types: []int{23}}, []string{"resource_"}},
+		{"lbl", primitive.Filter{Labels: []string{"l7"}}, []string{"label_pkey", "resource_pkey"}},
+		{"lbl, beginning", primitive.Filter{Labels: []string{"l77*"}}, []string{"label_pkey", "resource_pkey"}},
+		{"lbl or cra", primitive.Filter{Or: true, Labels: []string{"l7"}, CreatedAfter: late}, []string{"label_pkey", "resource_pkey", "resource_created"}},
+		{"cra", primitive.Filter{CreatedAfter: late}, []string{"resource_created"}},
+		{"ms", primitive.Filter{ModifiedSince: late}, []string{"resource_created", "resource_modified"}},
+		{"sza", primitive.Filter{SizeAbove: &size}, []string{"resource_size"}},
+		{"ri", is("ri", "r7"), []string{"resource_pkey"}},
+		{"pi", is("pi", "r10"), []string{"resource_children"}},
+		{"rn", is("rn", "name1001"), []string{"resource_name", "resource_pkey"}},
+		{"cr", is("cr", "C1001"), []string{"attribute_pkey", "resource_instance_creator"}},
+		{"mni", is("mni", "70"), []string{"attribute_pkey", "resource_pkey"}},
+		{"mni, beginning", is("mni", "77*"), []string{"attribute_pkey", "resource_pkey"}},
+	} {
+		query, args := s.dialect.findQuery(store.Query{Root: "cse-in", Filter: c.filter, Now: now, Limit: 100})
+		got := plan(query, args)
+		for _, index := range c.want {
+			if !strings.Contains(got, index) || strings.Contains(got, "resource_path_key") {
+				t.Errorf("%s: got the plan\n%s\nwant %s in it, and not the whole tree", c.what, got, index)
 			}
 		}
 	}

@@ -44,16 +44,16 @@ func (d *dialect) nodeQuery(a primitive.Address, now time.Time, columns func(now
 	}
 	target := column + ` = ` + p.add(value)
 	from := `FROM resource r JOIN resource g ON g.ri = r.gov LEFT JOIN tally t ON t.ri = r.ri
-		WHERE r.` + target + ` AND r.et > ` + present
+		WHERE r.` + target + ` AND r.et + 0 > ` + present
 	if a.Edge != "" {
-		end := "i.seq > (SELECT o.gone FROM tally o WHERE o.ri = g.ri) AND i.et > " + present + " ORDER BY i.seq"
+		end := "i.seq > (SELECT o.gone FROM tally o WHERE o.ri = g.ri) AND i.et + 0 > " + present + " ORDER BY i.seq"
 		if a.Edge == primitive.Latest {
-			end = "i.seq IS NOT NULL AND i.et > " + present + " ORDER BY i.seq DESC"
+			end = "i.seq IS NOT NULL AND i.et + 0 > " + present + " ORDER BY i.seq DESC"
 		}
 		from = `FROM resource g LEFT JOIN resource r ON r.ri =
 			(SELECT i.ri FROM resource i WHERE i.pi = g.ri AND ` + end + ` LIMIT 1)
 			LEFT JOIN tally t ON t.ri = r.ri
-			WHERE g.` + target + ` AND g.et > ` + present
+			WHERE g.` + target + ` AND g.et + 0 > ` + present
 	}
 	return `SELECT ` + columns(present) + ` ` + from, p
 }

@@ -50,7 +50,7 @@ func shortened(box string) string {
 func (s *Store) Receive(ctx context.Context, box string, now time.Time) (store.Message, error) {
 	m := store.Message{Box: box}
 	err := s.write(ctx, func(t *tx) error {
-		found, err := ask(ctx, t, scanMessage, `DELETE FROM message WHERE seq = (SELECT seq FROM message WHERE box = $1 AND et >= $2
+		found, err := ask(ctx, t, scanMessage, `DELETE FROM message WHERE seq = (SELECT seq FROM message WHERE box = $1 AND et + 0 >= $2
 			ORDER BY seq LIMIT 1`+t.dialect.skip+`) RETURNING et, body`, box, micros(now))
 		if err == nil && len(found) == 0 {
 			err = store.ErrNotFound

@@ -5,6 +5,9 @@
 // its children locks that row first, several of them in the order of identifiers, so writers never wait for each other in a circle.
 // Rows of instances are only touched under the lock of their parent's. A wait for a lock ends with the row as it is then, or without
 // it, even if the same identifier has a new row by then; so what was found before the wait is looked up again after it.
+//
+// Expiration. Nearly everything has not expired, but a planner that knows nothing of the tables yet may take that for a rare thing and
+// keep a plan that reads the index of expirations. Hence et + 0 wherever a resource only must not have expired.
 package sqlstore
 
 import (
