@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"bytes"
 	"context"
 
 	"github.com/viot-project/viot/cse/primitive"
@@ -43,6 +44,9 @@ func (d *Dispatcher) watch(ctx context.Context, q *request, a primitive.Address)
 
 // watchers are the subscriptions of r, if it is watched.
 func (q *request) watchers(ctx context.Context, r resource.Resource) ([]resource.Resource, error) {
+	if !bytes.Contains(r.Attributes, []byte(watchedNote)) {
+		return nil, nil // like most resources, which need not be decoded for that
+	}
 	a, err := r.Decode()
 	var watched bool
 	if err != nil || !a.Note(watchedNote, &watched) {

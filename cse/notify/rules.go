@@ -38,7 +38,7 @@ type Rules struct {
 // BatchDuration is how long a batch waits for its number of notices if the subscription does not say.
 const BatchDuration = "PT1M"
 
-// maxBatch bounds the notices of one batch: what one turn brings.
+// maxBatch bounds the notices of one batch: a turn of the worker brings at most so many.
 const maxBatch = 64
 
 // RulesOf reads the rules of a subscription with the attributes a and the given schedules below it.
