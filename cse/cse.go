@@ -92,6 +92,7 @@ func New(c Config, s store.Store, log hclog.Logger) *Server {
 		dispatch.KindBeacon:        v.dispatcher.SendBeacons,
 		dispatch.TaskAnnounce:      v.dispatcher.Announce,
 		dispatch.TaskGroupNotice:   v.dispatcher.PassOnNotices,
+		dispatch.TaskGroupCheck:    v.dispatcher.CheckGroup,
 		dispatch.TaskRequest:       v.dispatcher.CarryOut, dispatch.TaskResult: v.dispatcher.SendResult,
 		reach.TaskRegistration: v.registration.Look,
 		notify.Kind:            notices.Do,

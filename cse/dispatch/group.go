@@ -44,8 +44,10 @@ var group = behaviour{
 		attributes.Set("cnm", len(attributes.Strings("mid")))
 		return nil
 	},
-	permit: permitGroup,
-	notify: notifyGroup,
+	born:    func(q *request, _ store.Node, r resource.Resource) (store.Effects, error) { return checkLater(q, r) },
+	changed: func(q *request, _ store.Node, r resource.Resource) (store.Effects, error) { return checkLater(q, r) },
+	permit:  permitGroup,
+	notify:  notifyGroup,
 	show: func(ctx context.Context, q *request, n *store.Node) error {
 		a, err := n.Resource.Decode()
 		if err != nil {
