@@ -198,11 +198,13 @@ func actionRequest(a resource.Attributes) (primitive.Request, error) {
 	}
 	for name := range given {
 		if !slices.Contains(carried, name) {
-			return primitive.Request{}, primitive.Errorf(primitive.NotImplemented, "the parameter %q of an actionPrimitive (apv) is not implemented", name)
+			return primitive.Request{}, primitive.Errorf(primitive.NotImplemented,
+				"the parameter %q of an actionPrimitive (apv) is not implemented", name)
 		}
 	}
 	if p.Operation < primitive.Create || p.Operation > primitive.Notify || p.RequestID == "" {
-		return primitive.Request{}, primitive.Errorf(primitive.BadRequest, "the actionPrimitive (apv) needs an operation (op) and a request identifier (rqi)")
+		return primitive.Request{}, primitive.Errorf(primitive.BadRequest,
+			"the actionPrimitive (apv) needs an operation (op) and a request identifier (rqi)")
 	}
 	r := primitive.Request{
 		Operation: p.Operation, To: a.String("orc"), From: p.From, RequestID: p.RequestID, ResourceType: p.Type, Content: p.Content,

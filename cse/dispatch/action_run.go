@@ -123,7 +123,9 @@ func (d *Dispatcher) periodPassed(ctx context.Context, id string, now time.Time)
 	if err := d.evaluateAction(ctx, id, nil, now); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	return d.Store.Add(ctx, store.Task{Lane: actionPeriods + id, Kind: KindAction, Due: s.boundary(now), Replace: true, Body: json.RawMessage(`{}`)})
+	return d.Store.Add(ctx, store.Task{
+		Lane: actionPeriods + id, Kind: KindAction, Due: s.boundary(now), Replace: true, Body: json.RawMessage(`{}`),
+	})
 }
 
 // attend has the subject of an action know it before the request that made or changed the action is answered. Should that fail, a task does

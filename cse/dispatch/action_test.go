@@ -90,7 +90,8 @@ func TestAction(t *testing.T) {
 				}
 			}
 			a := w.do(primitive.Retrieve, "cse-in/ae/c/actr", 0, "", primitive.OK)
-			if air := string(a["air"]); (c.want[3] > 0) != strings.Contains(air, `"rsc":2001`) || c.want[3] > 0 && !strings.Contains(air, `"rqi":"r"`) {
+			air, acted := string(a["air"]), c.want[3] > 0
+			if acted != strings.Contains(air, `"rsc":2001`) || acted != strings.Contains(air, `"rqi":"r"`) {
 				t.Errorf("result: got %s", air)
 			}
 			// Set anew, it begins again.
@@ -165,7 +166,8 @@ func TestActionValue(t *testing.T) {
 	w := newInstances(t)
 	w.create("cse-in/ae", resource.TypeContainer, `{"m2m:cnt":{"rn":"c"}}`)
 	w.create("cse-in/ae", resource.TypeContainer, `{"m2m:cnt":{"rn":"log"}}`)
-	w.create("cse-in/ae/c", resource.TypeAction, strings.Replace(actionContent(`"evm":1`), `"optr":3,"sbjt":"cni","thld":1`, `"optr":1,"sbjt":"lbl","thld":["now"]`, 1))
+	w.create("cse-in/ae/c", resource.TypeAction,
+		strings.Replace(actionContent(`"evm":1`), `"optr":3,"sbjt":"cni","thld":1`, `"optr":1,"sbjt":"lbl","thld":["now"]`, 1))
 	for _, label := range []string{"before", "now", "after"} {
 		w.do(primitive.Update, "cse-in/ae/c", 0, `{"m2m:cnt":{"lbl":["`+label+`"]}}`, primitive.Updated)
 	}
@@ -177,7 +179,8 @@ func TestActionValue(t *testing.T) {
 func TestActionRefused(t *testing.T) {
 	t.Parallel()
 	w := newAction(t, `"evm":1`)
-	w.create("cse-in/ae/c/actr", resource.TypeDependency, `{"m2m:depr":{"rn":"d","sfc":true,"rri":"cse-in/ae/c","evc":{"optr":3,"sbjt":"cni","thld":1}}}`)
+	w.create("cse-in/ae/c/actr", resource.TypeDependency,
+		`{"m2m:depr":{"rn":"d","sfc":true,"rri":"cse-in/ae/c","evc":{"optr":3,"sbjt":"cni","thld":1}}}`)
 	good := strings.Replace(actionContent(`"evm":1`), `"rn":"actr"`, `"rn":"actr2"`, 1)
 	for _, c := range []struct {
 		what, old, new string
@@ -219,8 +222,8 @@ func TestDependencies(t *testing.T) {
 	// Of these, t is true and f is false.
 	for name, threshold := range map[string]int{"t": 0, "f": 1} {
 		for kind, sufficient := range map[string]bool{"s": true, "n": false} {
-			w.create("cse-in/ae/c/actr", resource.TypeDependency,
-				fmt.Sprintf(`{"m2m:depr":{"rn":"%s%s","sfc":%v,"rri":"cse-in/ae/log","evc":{"optr":1,"sbjt":"cni","thld":%d}}}`, kind, name, sufficient, threshold))
+			content := `{"m2m:depr":{"rn":"%s%s","sfc":%v,"rri":"cse-in/ae/log","evc":{"optr":1,"sbjt":"cni","thld":%d}}}`
+			w.create("cse-in/ae/c/actr", resource.TypeDependency, fmt.Sprintf(content, kind, name, sufficient, threshold))
 		}
 	}
 	for list, want := range map[string]bool{
@@ -251,7 +254,8 @@ func TestActionAgain(t *testing.T) {
 	w := newAction(t, `"evm":1`)
 	id := w.do(primitive.Retrieve, "cse-in/ae/c/actr", 0, "", primitive.OK).String("ri")
 	for _, d := range w.d {
-		if o := d.FollowActions(t.Context(), store.Turn{Lane: actionRuns + id, Kind: KindAction, Tasks: []store.Task{{Body: []byte(`{"id":"same"}`)}}}); o.Done != 1 {
+		turn := store.Turn{Lane: actionRuns + id, Kind: KindAction, Tasks: []store.Task{{Body: []byte(`{"id":"same"}`)}}}
+		if o := d.FollowActions(t.Context(), turn); o.Done != 1 {
 			t.Errorf("got %+v", o)
 		}
 	}

@@ -131,7 +131,8 @@ func (q *request) makePart(ctx context.Context, r resource.Resource, a resource.
 		} `json:"m2m:sub"`
 	}
 	if response.Status != primitive.Created || json.Unmarshal(response.Content, &made) != nil || made.Subscription.ID == "" {
-		return "", primitive.Errorf(primitive.CrossResourceOperationFailure, "a subscription to %q cannot be created: %d %s", to, response.Status, debug(response))
+		return "", primitive.Errorf(primitive.CrossResourceOperationFailure, "a subscription to %q cannot be created: %d %s",
+			to, response.Status, debug(response))
 	}
 	return q.d.hostOf(to) + "/" + made.Subscription.ID, nil
 }
@@ -234,7 +235,9 @@ func (d *Dispatcher) reviseSubscriptionAt(ctx context.Context, a primitive.Addre
 // reviseRemote changes the nu and acrs of the subscription at to of another CSE as change says, on behalf of from, and returns its
 // SP-relative address.
 func (d *Dispatcher) reviseRemote(ctx context.Context, from, to string, change func(resource.Attributes)) (string, error) {
-	r := primitive.Request{Operation: primitive.Retrieve, To: to, From: from, RequestID: newID(time.Now()), ResultContent: primitive.DefaultResult}
+	r := primitive.Request{
+		Operation: primitive.Retrieve, To: to, From: from, RequestID: newID(time.Now()), ResultContent: primitive.DefaultResult,
+	}
 	if len(d.Releases) > 0 {
 		r.ReleaseVersion = d.Releases[0]
 	}

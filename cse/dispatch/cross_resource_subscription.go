@@ -199,7 +199,8 @@ func notifyCrossResource(ctx context.Context, q *request, n store.Node) (primiti
 			return primitive.Response{}, primitive.Errorf(primitive.BadRequest, "the notification does not say of which subscription it is (sur)")
 		}
 		if host := q.d.hostOf(t.Subscription); host != q.originator {
-			return primitive.Response{}, primitive.Errorf(primitive.OriginatorHasNoPrivilege, "%q does not host the subscription %q", q.From, t.Subscription)
+			return primitive.Response{}, primitive.Errorf(primitive.OriginatorHasNoPrivilege, "%q does not host the subscription %q",
+				q.From, t.Subscription)
 		}
 		var err error
 		if t.Deletion {

@@ -65,7 +65,9 @@ func (w *instances) work() []string {
 		}
 		for _, turn := range turns {
 			d := w.turn()
-			notices := &notify.Handler{Store: d.Store, Entities: w, CSEID: d.Identity.CSEID, Expire: d.ExpireSubscription, Log: hclog.NewNullLogger()}
+			notices := &notify.Handler{
+				Store: d.Store, Entities: w, CSEID: d.Identity.CSEID, Expire: d.ExpireSubscription, Log: hclog.NewNullLogger(),
+			}
 			outcome := map[string]worker.Handler{
 				KindCrossResource: d.FollowCrossResources, KindAction: d.FollowActions, KindBeacon: d.SendBeacons, notify.Kind: notices.Do,
 			}[turn.Kind](w.t.Context(), turn)
@@ -172,7 +174,8 @@ func TestCrossResourceSubscription(t *testing.T) {
 	}
 	w.do(primitive.Delete, "cse-in/ae/crs", 0, "", primitive.Deleted)
 	w.gone(rrats[0])
-	if s := w.do(primitive.Retrieve, "cse-in/ae/b/s", 0, "", primitive.OK); s["acrs"] != nil || !slices.Equal(s.Strings("nu"), []string{"Cme"}) {
+	s := w.do(primitive.Retrieve, "cse-in/ae/b/s", 0, "", primitive.OK)
+	if s["acrs"] != nil || !slices.Equal(s.Strings("nu"), []string{"Cme"}) {
 		t.Errorf("the associated subscription: got %s, want it as it was", s.Encode())
 	}
 	w.work()
@@ -202,7 +205,8 @@ func TestCrossResourceSubscriptionParts(t *testing.T) {
 		}, true},
 		{"a host says that its subscription is gone", func(w *instances, crs resource.Attributes) {
 			notification := `{"m2m:sgn":{"sud":true,"sur":"` + crs.Strings("rrats")[0] + `"}}`
-			handle(w.t, w.d[0], primitive.Request{Operation: primitive.Notify, To: crs.String("ri"), From: "/id-in", Content: []byte(notification)}, primitive.OK)
+			handle(w.t, w.d[0], primitive.Request{Operation: primitive.Notify, To: crs.String("ri"), From: "/id-in",
+				Content: []byte(notification)}, primitive.OK)
 		}, true},
 	} {
 		t.Run(c.what, func(t *testing.T) {
@@ -228,7 +232,8 @@ func TestCrossResourceSubscriptionFails(t *testing.T) {
 		what, content string
 		want          primitive.Status
 	}{
-		{"a target that is not there", `"rrat":["cse-in/ae/a","cse-in/ae/none"],"srat":["cse-in/ae/b/s"]`, primitive.CrossResourceOperationFailure},
+		{"a target that is not there", `"rrat":["cse-in/ae/a","cse-in/ae/none"],"srat":["cse-in/ae/b/s"]`,
+			primitive.CrossResourceOperationFailure},
 		{"a subscription that is not there", `"rrat":["cse-in/ae/a"],"srat":["cse-in/ae/b/none"]`, primitive.CrossResourceOperationFailure},
 		{"what is no subscription", `"rrat":["cse-in/ae/a"],"srat":["cse-in/ae/b"]`, primitive.BadRequest},
 	} {
@@ -292,4 +297,28 @@ func TestCrossResourceSubscriptionHosts(t *testing.T) {
 			t.Errorf("%s: got %d %s, want %d", c.what, p.Status, p.Content, c.want)
 		}
 	}
+}
+
+// TestCrossResourceSubscriptionLives changes how long a crossResourceSubscription lives: its subscriptions live as long. When its
+// expirationCounter has come to its end, all of it goes.
+func TestCrossResourceSubscriptionLives(t *testing.T) {
+	t.Parallel()
+	w, crs := newCross(t, `,"exc":1`)
+	until := primitive.FormatTimestamp(time.Now().Add(24 * time.Hour))
+	w.do(primitive.Update, "cse-in/ae/crs", 0, `{"m2m:crs":{"et":"`+until+`"}}`, primitive.Updated)
+	w.work()
+	own := crs.Strings("rrats")[0]
+	if s := w.do(primitive.Retrieve, own, 0, "", primitive.OK); s.String("et") != until {
+		t.Errorf("its subscription lives until %s, want %s", s["et"], until)
+	}
+	for _, cnt := range []string{"a", "b"} {
+		w.create("cse-in/ae/"+cnt, resource.TypeContentInstance, `{"m2m:cin":{"con":"x"}}`)
+	}
+	w.work()
+	if err := w.d[1].tickCrossResource(t.Context(), crs.String("ri"), "", time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	w.work()
+	w.gone("cse-in/ae/crs")
+	w.gone(own)
 }

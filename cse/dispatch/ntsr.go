@@ -33,7 +33,7 @@ func targetSelfReference(ctx context.Context, q *request) (primitive.Response, e
 	if err != nil {
 		return primitive.Response{}, err
 	}
-	if n.Resource.Type != resource.TypeSubscription {
+	if n.Resource.Type != resource.TypeSubscription && n.Resource.Type != resource.TypeCrossResourceSubscription {
 		return primitive.Response{}, primitive.Errorf(primitive.NotFound, "the resource does not exist")
 	}
 	if q.Operation != primitive.Delete {

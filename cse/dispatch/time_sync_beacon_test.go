@@ -38,8 +38,9 @@ func TestTimeSyncBeacon(t *testing.T) {
 func TestTimeSyncBeaconOnLoss(t *testing.T) {
 	t.Parallel()
 	w := newInstances(t)
-	if a := w.create("cse-in/ae", resource.TypeTimeSyncBeacon, `{"m2m:tsb":{"rn":"d","bcnc":2,"bcnr":"Cother","bcnu":["http://d"]}}`); *a.Int("bcnt") != beaconThreshold {
-		t.Errorf("threshold: got %s", a["bcnt"])
+	d := w.create("cse-in/ae", resource.TypeTimeSyncBeacon, `{"m2m:tsb":{"rn":"d","bcnc":2,"bcnr":"Cother","bcnu":["http://d"]}}`)
+	if *d.Int("bcnt") != beaconThreshold {
+		t.Errorf("threshold: got %s", d["bcnt"])
 	}
 	w.create("cse-in/ae", resource.TypeTimeSyncBeacon, `{"m2m:tsb":{"rn":"a","bcnc":2,"bcnr":"Cme","bcnt":60000,"bcnu":["http://a"]}}`)
 	w.create("cse-in/ae", resource.TypeTimeSyncBeacon, `{"m2m:tsb":{"rn":"b","bcnc":2,"bcnr":"/id-in/Cme","bcnt":600000,"bcnu":["http://b"]}}`)

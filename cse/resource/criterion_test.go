@@ -13,7 +13,8 @@ func TestCriterionHolds(t *testing.T) {
 		threshold string
 		want      bool
 	}{
-		{`3`, Equal, `3`, true}, {`3`, Equal, `3.0`, true}, {`3`, Equal, `"3"`, false}, {`["a"]`, Equal, `["a"]`, true}, {`["a","b"]`, Equal, `["b","a"]`, false},
+		{`3`, Equal, `3`, true}, {`3`, Equal, `3.0`, true}, {`3`, Equal, `"3"`, false}, {`["a"]`, Equal, `["a"]`, true},
+		{`["a","b"]`, Equal, `["b","a"]`, false},
 		{`3`, NotEqual, `4`, true}, {`3`, NotEqual, `3`, false}, {`true`, NotEqual, `false`, true},
 		{`4`, GreaterThan, `3`, true}, {`3`, GreaterThan, `3`, false}, {`"20260102T000000"`, GreaterThan, `"20260101T000000"`, true},
 		{`2`, LessThan, `3`, true}, {`3`, LessThan, `3`, false}, {`2`, LessThan, `"3"`, false}, {`[1]`, LessThan, `[2]`, false},
