@@ -49,18 +49,21 @@ func TestCrossResources(t *testing.T) {
 			return told.Load() > before
 		})
 	}
-	if a := mn[1].send("POST", "/cse-mn/device", "Cdevice", 48, strings.Replace(crs(`"twt":1,"tws":"PT1H"`), "cse-in/far", "cse-in/none", 1)); a.rsc != 4105 {
+	nowhere := strings.Replace(crs(`"twt":1,"tws":"PT1H"`), "cse-in/far", "cse-in/none", 1)
+	if a := mn[1].send("POST", "/cse-mn/device", "Cdevice", 48, nowhere); a.rsc != 4105 {
 		t.Errorf("another one of that name: got %d %s", a.rsc, a.body)
 	}
 	// When the other CSE's subscription goes, all of it does.
 	in[0].must("DELETE", "/~"+far, "CAdmin", 0, "")
-	eventually(t, "gone", func() bool { return mn[0].send("GET", "/cse-mn/device/crs", "Cdevice", 0, "").rsc == 4004 && gone.Load() == 1 })
+	eventually(t, "gone", func() bool {
+		return mn[0].send("GET", "/cse-mn/device/crs", "Cdevice", 0, "").rsc == 4004 && gone.Load() == 1
+	})
 	eventually(t, "without a subscription", func() bool {
 		return mn[1].must("GET", "/cse-mn/device/near?fu=1&ty=23", "Cdevice", 0, "").text("m2m:uril") == "[]"
 	})
 
 	// One that cannot be made at the other CSE is not made at all.
-	a := mn[0].send("POST", "/cse-mn/device", "Cdevice", 48, strings.Replace(crs(`"twt":1,"tws":"PT1H"`), "cse-in/far", "cse-in/none", 1))
+	a := mn[0].send("POST", "/cse-mn/device", "Cdevice", 48, nowhere)
 	if a.rsc != 5221 || mn[1].send("GET", "/cse-mn/device/crs", "Cdevice", 0, "").rsc != 4004 {
 		t.Errorf("to what is not there: got %d %s", a.rsc, a.body)
 	}
