@@ -18,6 +18,9 @@ const (
 	TaskAnnounce = "announce"
 	// announceWait is how long a request waits for what it has announced, so that its answer tells the addresses.
 	announceWait = 3 * time.Second
+	// followWait is how long other requests wait for announcements to follow them. It is short, because a CSE that is away must not slow
+	// down every change of what was announced to it.
+	followWait = 300 * time.Millisecond
 	// pendingNote is the note in a resource of where it is still to be announced: CSE-IDs, or addresses to be announced under.
 	pendingNote = "pending"
 	// announcedNote is the note of what the announcements of a resource hold, as an announcedContent by their address.
@@ -38,8 +41,8 @@ type announceTask struct {
 func announceLane(id string) string { return TaskAnnounce + " " + id }
 
 // toAnnounce completes the attributes of r, which an originator just gave, by what follows from announceTo and announcedAttribute.
-// before are the attributes r had, nil for a new one, and asked says whether announceTo was among what was given. The attribute announceTo keeps the addresses of announcements that there are;
-// what is still to be done is noted. TS-0001 clauses 9.6.1.3.2 and 9.6.26.
+// before are the attributes r had, nil for a new one, and asked says whether announceTo was among what was given. The attribute
+// announceTo keeps the addresses of announcements that there are; what is still to be done is noted. TS-0001 clauses 9.6.1.3.2 and 9.6.26.
 func (q *request) toAnnounce(r *resource.Resource, attributes, before resource.Attributes, asked bool) error {
 	if attributes["at"] == nil && before["at"] == nil && attributes["aa"] == nil && !r.Announced {
 		return nil
@@ -124,6 +127,10 @@ func (q *request) announcing(before, r resource.Resource) (store.Effects, error)
 		return store.Effects{}, err
 	}
 	withdraw := slices.DeleteFunc(then.Strings("at"), func(address string) bool { return slices.Contains(now.Strings("at"), address) })
+	var pending, pendingThen []string
+	now.Note(pendingNote, &pending)
+	then.Note(pendingNote, &pendingThen)
+	q.awaitsAddresses = len(withdraw) > 0 || !slices.Equal(pending, pendingThen)
 	if q.announcement == "" {
 		q.announcement = TaskAnnounce + " " + newID(q.now)
 	}
@@ -168,11 +175,15 @@ func (q *request) awaitAnnouncement(ctx context.Context) {
 	if q.announcement == "" {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, announceWait)
+	wait := followWait
+	if q.awaitsAddresses || q.Operation == primitive.Delete {
+		wait = announceWait
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	wake, stop := q.d.Store.Wake(q.announcement)
 	defer stop()
-	look := time.NewTicker(announceWait / 10)
+	look := time.NewTicker(wait / 10)
 	defer look.Stop()
 	for {
 		if _, err := q.d.Store.Receive(ctx, q.announcement, time.Now()); !errors.Is(err, store.ErrNotFound) {

@@ -118,7 +118,8 @@ func (d *Dispatcher) settleAnnouncement(ctx context.Context, id, target, address
 }
 
 // keepAnnouncements changes what the resource id knows of its announcements, without touching it otherwise.
-func (d *Dispatcher) keepAnnouncements(ctx context.Context, id string, change func(a resource.Attributes, held map[string]announcedContent)) error {
+func (d *Dispatcher) keepAnnouncements(ctx context.Context, id string,
+	change func(a resource.Attributes, held map[string]announcedContent)) error {
 	_, err := d.Store.Update(ctx, primitive.Address{ID: id}, time.Now(), func(n store.Node) (store.Change, error) {
 		a, err := n.Resource.Decode()
 		if err != nil {

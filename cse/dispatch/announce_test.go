@@ -154,7 +154,12 @@ func TestAnnounceAgain(t *testing.T) {
 
 	// An instance dies after the announcement was made, and before it was noted: it is found again.
 	request(primitive.Update, "cse-in/ae/c", `{"m2m:cnt":{"at":["/id-mn"]}}`, primitive.Updated)
-	address, err := d.announceAt(t.Context(), get(t, d, "cse-in/ae/c"), "/id-mn", announcedContent{"lnk": json.RawMessage(`"/id-in/` + get(t, d, "cse-in/ae/c").ID + `"`), "lbl": json.RawMessage(`["three"]`)}, false)
+	original := get(t, d, "cse-in/ae/c")
+	attributes, err := original.Decode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	address, err := d.announceAt(t.Context(), original, "/id-mn", d.announcementOf(original, attributes), false)
 	if err != nil {
 		t.Fatal(err)
 	}

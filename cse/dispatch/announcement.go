@@ -61,7 +61,8 @@ func (d *Dispatcher) rulesForOthers(rules []resource.Rule) []resource.Rule {
 
 // announceAt announces r at target, a CSE-ID or the address of a resource to be announced under, and returns the address of the
 // announcement. If it may have been tried before, the one that there is is taken.
-func (d *Dispatcher) announceAt(ctx context.Context, r resource.Resource, target string, content announcedContent, again bool) (string, error) {
+func (d *Dispatcher) announceAt(ctx context.Context, r resource.Resource, target string, content announcedContent,
+	again bool) (string, error) {
 	cse := cseOf(target)
 	if !strings.HasPrefix(target, "/") {
 		return "", primitive.Errorf(primitive.BadRequest, "%q is neither a CSE-ID nor an SP-relative address", target)
@@ -126,7 +127,8 @@ func (d *Dispatcher) announcedParent(ctx context.Context, r resource.Resource, c
 }
 
 // createAnnouncement creates an announcement below parent and returns its address.
-func (d *Dispatcher) createAnnouncement(ctx context.Context, parent string, t resource.Type, element string, content announcedContent) (string, error) {
+func (d *Dispatcher) createAnnouncement(ctx context.Context, parent string, t resource.Type, element string,
+	content announcedContent) (string, error) {
 	response, err := d.tellAnnouncement(ctx, parent, primitive.Request{Operation: primitive.Create, ResourceType: int(t),
 		ResultContent: primitive.DefaultResult, Content: wrap(element, content)})
 	if err != nil {

@@ -150,7 +150,7 @@ func (q *request) hasRole(ctx context.Context, name string) (bool, error) {
 		return false, nil
 	}
 	page, err := q.d.Store.Find(ctx, store.Query{Root: q.d.Identity.Name, Now: q.now, Limit: maxAliases, Filter: primitive.Filter{
-		Types: []int{int(resource.TypeRole)}, Attributes: []primitive.AttributeCondition{{Name: "rlid", Value: strings.ReplaceAll(name, "*", "")}}}})
+		Types: []int{int(resource.TypeRole)}, Attributes: []primitive.AttributeCondition{{Name: "rlid", Value: name}}}})
 	if err != nil {
 		return false, err
 	}

@@ -99,7 +99,8 @@ func (q *request) consultations(ctx context.Context, n store.Node) ([]string, er
 }
 
 // grantedBy are the rules that the consultation c has for who on target: those it remembers, or else those its servers answer with.
-func (q *request) grantedBy(ctx context.Context, c resource.Resource, who access.Request, target resource.Resource) ([]resource.Rule, error) {
+func (q *request) grantedBy(ctx context.Context, c resource.Resource, who access.Request,
+	target resource.Resource) ([]resource.Rule, error) {
 	a, err := c.Decode()
 	if err != nil || !a.Bool("dae") {
 		return nil, err
@@ -112,7 +113,7 @@ func (q *request) grantedBy(ctx context.Context, c resource.Resource, who access
 		}
 	}
 	for _, server := range a.Strings("dap") {
-		g, ok := q.askServer(ctx, server, a, who, target)
+		g, ok := q.askServer(ctx, server, a, target)
 		if !ok {
 			continue
 		}
@@ -144,7 +145,8 @@ func grantsOperation(privileges json.RawMessage, op resource.Permission) bool {
 }
 
 // askServer has an authorization server decide; ok is false if it does not answer or grants nothing.
-func (q *request) askServer(ctx context.Context, server string, consultation resource.Attributes, who access.Request, target resource.Resource) (grant, bool) {
+func (q *request) askServer(ctx context.Context, server string, consultation resource.Attributes,
+	target resource.Resource) (grant, bool) {
 	ctx, cancel := context.WithTimeout(ctx, consultationTimeout)
 	defer cancel()
 	asked := map[string]any{"or": q.From, "trt": int(target.Type), "op": int(q.Operation), "rts": primitive.FormatTimestamp(q.now),

@@ -51,7 +51,7 @@ func (q *request) find(ctx context.Context, root resource.Resource, operation re
 	}
 	seen := map[string]bool{} // where relative paths led already
 	query := store.Query{Root: root.Path, Filter: q.Filter, Now: q.now, Limit: q.d.MaxResults}
-	if skip == 0 {
+	if skip == 0 && q.Filter.Geo == nil && q.Filter.RelativePath == "" { // else most of a page may be left out
 		query.Limit = limit + 1
 	}
 	for {
@@ -114,7 +114,8 @@ type verdict struct {
 	t        resource.Type
 }
 
-func (q *request) mayFind(ctx context.Context, r resource.Resource, governor store.Node, operation resource.Permission, verdicts map[verdict]bool) (bool, error) {
+func (q *request) mayFind(ctx context.Context, r resource.Resource, governor store.Node, operation resource.Permission,
+	verdicts map[verdict]bool) (bool, error) {
 	key := verdict{r.Governor, r.Type}
 	if allowed, known := verdicts[key]; known {
 		return allowed, nil
@@ -158,7 +159,11 @@ type reference struct {
 func (q *request) references(list []resource.Resource) []reference {
 	refs := make([]reference, len(list))
 	for i, r := range list {
-		refs[i] = reference{r.Name(), r.Type, q.address(r)}
+		address := q.address(r)
+		if !q.Structured && !strings.HasPrefix(address, "/") {
+			address = q.d.Identity.CSEID + "/" + address // as it is noted elsewhere, such as in rrats
+		}
+		refs[i] = reference{r.Name(), r.Type, address}
 	}
 	return refs
 }

@@ -191,9 +191,10 @@ type request struct {
 	done       *store.Task // stored with what the request deletes, see doneOf; nil if there is none
 	consent    consent
 	// announcement is the box that is told when announcements that q brought about have been tried; empty if there are none.
-	announcement string
-	visible      []string            // the only attributes of the result that the originator may see; nil is all
-	prior        []resource.Resource // instances that a new subscription is to tell of
+	announcement    string
+	awaitsAddresses bool                // announcements are made or withdrawn, not only changed
+	visible         []string            // the only attributes of the result that the originator may see; nil is all
+	prior           []resource.Resource // instances that a new subscription is to tell of
 }
 
 // asError gives the store's errors their status. The store being away is never NotFound.

@@ -259,7 +259,9 @@ func (q *request) present(ctx context.Context, ids []string) ([]string, error) {
 	}
 	exists[q.d.Identity.BaseID()] = true
 	for page := range slices.Chunk(own, presentPage) {
-		found, err := q.d.Store.Find(ctx, store.Query{Root: q.d.Identity.Name, Filter: primitive.Filter{Attributes: page}, Now: q.now, Limit: len(page)})
+		found, err := q.d.Store.Find(ctx, store.Query{
+			Root: q.d.Identity.Name, Filter: primitive.Filter{Attributes: page}, Now: q.now, Limit: len(page),
+		})
 		if err != nil {
 			return nil, err
 		}

@@ -29,8 +29,8 @@ func checkLater(q *request, r resource.Resource) (store.Effects, error) {
 		return store.Effects{}, err
 	}
 	body, err := json.Marshal(r.ID)
-	return store.Effects{Tasks: []store.Task{{Lane: TaskGroupCheck + " " + r.ID, Kind: TaskGroupCheck, Due: q.now.Add(groupCheckFirst), Replace: true,
-		Body: body}}}, err
+	task := store.Task{Lane: TaskGroupCheck + " " + r.ID, Kind: TaskGroupCheck, Due: q.now.Add(groupCheckFirst), Replace: true, Body: body}
+	return store.Effects{Tasks: []store.Task{task}}, err
 }
 
 // CheckGroup does tasks of the kind TaskGroupCheck, TS-0004 clause 7.4.13.2.1: once the members of a group can be told, the

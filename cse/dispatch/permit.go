@@ -49,7 +49,11 @@ func (q *request) permitByRules(who access.Request, n store.Node) error {
 		q.visible = decision.Attributes
 		return nil
 	}
-	return &denial{who, n, primitive.Errorf(primitive.OriginatorHasNoPrivilege, "originator %q may not do this", q.From)}
+	detail := "originator %q may not do this"
+	if len(q.Tokens)+len(q.TokenIDs)+len(q.LocalTokenIDs) > 0 {
+		detail += "; the tokens of the request are not evaluated"
+	}
+	return &denial{who, n, primitive.Errorf(primitive.OriginatorHasNoPrivilege, detail, q.From)}
 }
 
 // touched are the short names of the attributes that q touches of r, or of what it creates.
