@@ -35,6 +35,7 @@ const admin = "CAdmin"
 type session struct {
 	*testing.T
 	urls []string
+	base string // resource name of the CSEBase
 	AE   string // AE-ID, and the originator of requests that do not say otherwise
 	Root string // structured address of the AE
 }
@@ -44,7 +45,13 @@ type object = map[string]any
 
 func newSession(t *testing.T, urls []string) *session {
 	t.Helper()
-	s := &session{T: t, urls: urls}
+	return newSessionAt(t, urls, "cse-in")
+}
+
+// newSessionAt is newSession at the CSE whose CSEBase has the name base.
+func newSessionAt(t *testing.T, urls []string, base string) *session {
+	t.Helper()
+	s := &session{T: t, urls: urls, base: base}
 	s.AE, s.Root = s.register()
 	return s
 }
@@ -54,11 +61,11 @@ func (s *session) register() (id, address string) {
 	s.Helper()
 	name := "ae" + strings.ToLower(rand.Text()[:12])
 	id = "C" + name
-	s.send(request{op: "POST", to: "cse-in", from: id, ty: tyAE, body: object{"m2m:ae": object{"rn": name, "api": "Nconformance", "rr": true, "srv": []string{"2a"}}}}).want(2001)
+	s.send(request{op: "POST", to: s.base, from: id, ty: tyAE, body: object{"m2m:ae": object{"rn": name, "api": "Nconformance", "rr": true, "srv": []string{"2a"}}}}).want(2001)
 	s.Cleanup(func() {
-		s.send(request{op: "DELETE", to: "cse-in/" + name, from: admin})
+		s.send(request{op: "DELETE", to: s.base + "/" + name, from: admin})
 	})
-	return id, "cse-in/" + name
+	return id, s.base + "/" + name
 }
 
 // request is one request to the CSE. The zero value of a field leaves it out, except that from is the session's AE.
