@@ -223,6 +223,10 @@ type Store interface {
 	// at most tasks tasks each. They end at now+lease, or when they are passed to Settle. It returns none if there is nothing to do.
 	Take(ctx context.Context, now time.Time, lease time.Duration, lanes, tasks int) ([]Turn, error)
 
+	// Renew makes those of turns that are still the caller's end at now+lease instead, and returns them so. One that is over is still
+	// the caller's as long as nobody else has taken it.
+	Renew(ctx context.Context, now time.Time, lease time.Duration, turns ...Turn) ([]Turn, error)
+
 	// Settle ends a turn. The error is ErrTurnLost if it had passed to another instance, or its tasks were replaced; then
 	// nothing is changed.
 	Settle(ctx context.Context, turn Turn, o Outcome) error

@@ -157,6 +157,42 @@ func gather(found []store.Turn, now, until time.Time, token string) []store.Turn
 	return turns
 }
 
+// Renew locks the lanes before it changes them, in the order of their names like who adds tasks, so that nobody waits in a circle.
+func (s *Store) Renew(ctx context.Context, now time.Time, lease time.Duration, turns ...store.Turn) ([]store.Turn, error) {
+	if len(turns) == 0 {
+		return nil, nil
+	}
+	names, tokens := make([]string, len(turns)), make([]string, len(turns))
+	for i, turn := range turns {
+		names[i], tokens[i] = turn.Lane, turn.Token
+	}
+	until := now.Add(lease)
+	var held map[[2]string]bool // by lane and token
+	err := s.write(ctx, func(t *tx) error {
+		var p params
+		mine := t.dialect.among(&p, "t.lane", names) + ` AND ` + t.dialect.among(&p, "t.token", tokens)
+		t.exec(`SELECT t.lane FROM lane t WHERE `+mine+` ORDER BY t.lane`+t.dialect.lock, p...)
+		pairs, err := ask(ctx, t, func(rows answer) (pair [2]string, err error) { return pair, rows.Scan(&pair[0], &pair[1]) },
+			`UPDATE lane AS t SET due = `+p.add(micros(until))+` WHERE `+mine+` RETURNING lane, token`, p...)
+		held = make(map[[2]string]bool, len(pairs))
+		for _, pair := range pairs {
+			held[pair] = true
+		}
+		return err
+	})
+	if err != nil {
+		return nil, s.fail("renew turns at tasks", err)
+	}
+	var renewed []store.Turn
+	for _, turn := range turns {
+		if held[[2]string{turn.Lane, turn.Token}] {
+			turn.Until = until
+			renewed = append(renewed, turn)
+		}
+	}
+	return renewed, nil
+}
+
 // Settle first locks the lane, if the turn is still the holder's. Nobody else takes tasks out of it, so the first are those of the
 // turn; but others may have added some while Settle waited for the lock, so they are looked at after it.
 func (s *Store) Settle(ctx context.Context, turn store.Turn, o store.Outcome) error {

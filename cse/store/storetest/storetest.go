@@ -67,6 +67,7 @@ func Run(t *testing.T, open func(t *testing.T, n int) []store.Store) {
 		"tasks that are awaited":     testTasksAwaited,
 		"tasks replaced":             testTasksReplaced,
 		"turns pass on":              testTurnsPassOn,
+		"turns renewed":              testTurnsRenewed,
 		"tasks under concurrency":    testTasksConcurrently,
 		"wake for tasks":             testWakeForTasks,
 		"messages":                   testMessages,

@@ -238,6 +238,57 @@ func testTurnsPassOn(t *testing.T, open func(t *testing.T, n int) []store.Store)
 	settle(t, stores[0], last[0], store.Outcome{Done: 1}, nil) // late, but nobody took it
 }
 
+// testTurnsRenewed has the holders of turns keep them for longer, as far as they still have them.
+func testTurnsRenewed(t *testing.T, open func(t *testing.T, n int) []store.Store) {
+	stores := prepared(t, open, 2)
+	s := stores[0]
+	add(t, s, task("a", 1), task("b", 1), replacing(task("c", 1)), task("d", 1), task("e", 1))
+	turns := take(t, s, now, 10)
+	if len(turns) != 5 {
+		t.Fatalf("got %v", turns)
+	}
+	later := now.Add(lease / 2)
+	renew := func(turns ...store.Turn) string {
+		t.Helper()
+		renewed, err := s.Renew(t.Context(), later, lease, turns...)
+		if err != nil {
+			t.Fatalf("renew: %v", err)
+		}
+		lanes := ""
+		for _, turn := range renewed {
+			if !turn.Until.Equal(later.Add(lease)) || turn.Kind != "test" || len(turn.Tasks) != 1 {
+				t.Errorf("got %+v", turn)
+			}
+			lanes += turn.Lane
+		}
+		return lanes
+	}
+	if got := renew(); got != "" {
+		t.Errorf("renew nothing: got %q", got)
+	}
+	settle(t, s, turns[1], store.Outcome{}, nil)                           // b: over
+	add(t, stores[1], replacing(task("c", 2)), task("a", 2))               // c: lost
+	if got := renew(turns[0], turns[1], turns[2], turns[4]); got != "ae" { // d: forgotten
+		t.Errorf("renew: got %q, want ae", got)
+	}
+	wantTurns(t, stores[1], now.Add(lease), "b: 1", "c: 2", "d: 1")
+	if got := renew(turns...); got != "ae" {
+		t.Errorf("renew again: got %q, want ae", got)
+	}
+	wantTurns(t, stores[1], later.Add(lease-time.Microsecond))
+	settle(t, s, turns[0], store.Outcome{Done: 1}, nil)
+	wantTurns(t, stores[1], later.Add(lease), "a: 2", "e: 1")
+	settle(t, s, turns[4], store.Outcome{Done: 1}, store.ErrTurnLost)
+	add(t, s, task("a", 3))
+	late := take(t, s, later, 10)
+	later = later.Add(2 * lease) // which is over, but nobody took it
+	if got := renew(late...); got != "a" {
+		t.Errorf("renew late: got %q, want a", got)
+	}
+	wantTurns(t, stores[1], later)
+	settle(t, s, late[0], store.Outcome{Done: 1}, nil)
+}
+
 // testTasksConcurrently has instances add tasks and take turns at once. Each task is done once, and those of a lane in their order.
 func testTasksConcurrently(t *testing.T, open func(t *testing.T, n int) []store.Store) {
 	stores := prepared(t, open, 3)
@@ -273,6 +324,9 @@ func testTasksConcurrently(t *testing.T, open func(t *testing.T, n int) []store.
 				left -= len(turn.Tasks)
 				doing[turn.Lane] = false
 				mu.Unlock()
+				if renewed, err := s.Renew(t.Context(), now, lease, turn); err != nil || len(renewed) != 1 {
+					t.Errorf("renew: got %d, %v, want the turn", len(renewed), err)
+				}
 				if err := s.Settle(t.Context(), turn, store.Outcome{Done: len(turn.Tasks)}); err != nil {
 					t.Errorf("settle: %v", err)
 				}
