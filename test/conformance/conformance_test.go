@@ -5,6 +5,7 @@ package conformance
 
 import (
 	"context"
+	"flag"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -22,7 +23,13 @@ import (
 	"github.com/viot-project/viot/cse/store/storetest/postgrestest"
 )
 
-func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m)) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "12"); err != nil { // cases wait more than they work
+		panic(err)
+	}
+	os.Exit(postgrestest.Main(m))
+}
 
 // conformanceCase is one rule of the standard.
 type conformanceCase struct {
@@ -31,11 +38,11 @@ type conformanceCase struct {
 }
 
 // cases are all of them, from the files of this package that end in _test.go and are named after a resource type or an operation.
-var cases = slices.Concat(entityCases, containerCases, discoveryCases, filterCases, resultCases, policyCases, resourceTypeCases,
-	subscriptionCases, groupCases, privilegeCases, nonBlockingCases, pollingChannelCases, timeSeriesCases, flexContainerCases, managementCases, lifetimeCases, concurrencyCases)
+var cases = slices.Concat(entityCases, containerCases, discoveryCases, filterCases, policyCases, resourceTypeCases,
+	subscriptionCases, groupCases, nonBlockingCases, pollingChannelCases, timeSeriesCases, flexContainerCases, managementCases, lifetimeCases, concurrencyCases)
 
 // poolCases are those about what is decided before the store is asked. They run against the pool alone.
-var poolCases = slices.Concat(resourceValueCases, serialisationCases, bindingCases)
+var poolCases = slices.Concat(resourceValueCases, serialisationCases, bindingCases, resultCases, privilegeCases)
 
 // TestConformance runs every case against every kind of deployment.
 func TestConformance(t *testing.T) {

@@ -193,7 +193,7 @@ var specimens = []specimen{
 	{"7.4.31 notificationTargetPolicy", 26, "m2m:ntp", "CSEBase", []int{23, 27}, governed + `
 		cr    O  NP  -        "Cany"
 		acn   O  NP  1        5
-		plbl  O  O   "token"  1
+		plbl  O  O   "label-$n"  1
 		rrs   O  O   1        3
 	`},
 	{"7.4.32 policyDeletionRules", 27, "m2m:pdr", "notificationTargetPolicy", []int{23}, governed + `
