@@ -15,12 +15,13 @@ import (
 )
 
 // Handler does tasks of one kind: those of the turn, in order, as far as it gets before ctx ends, which it does before the turn
-// does. It must bear tasks that have been done before.
+// does. The turn is renewed meanwhile, so that its Until says nothing. It must bear tasks that have been done before.
 type Handler func(ctx context.Context, turn store.Turn) store.Outcome
 
 // lanes is what a Worker needs of the store.
 type lanes interface {
 	Take(ctx context.Context, now time.Time, lease time.Duration, lanes, tasks int) ([]store.Turn, error)
+	Renew(ctx context.Context, now time.Time, lease time.Duration, turns ...store.Turn) ([]store.Turn, error)
 	Settle(ctx context.Context, turn store.Turn, o store.Outcome) error
 	Wake(box string) (wake <-chan struct{}, stop func())
 }
@@ -36,10 +37,17 @@ type Worker struct {
 const (
 	// lookInterval is how often to look for tasks that nobody woke us for: timers that are due, and what others left behind.
 	lookInterval = 250 * time.Millisecond
-	// turnLength is how long one turn may last, and so how long the tasks of an instance that died lie idle.
-	turnLength = 30 * time.Second
-	// margin is what a handler has less than that, so that it ends, and is settled, before anybody else begins.
-	margin = 2 * time.Second
+	// turnLength is how long a turn lasts unless it is renewed, and so how long the tasks of an instance that died lie idle. The clocks
+	// of instances must not be further apart.
+	turnLength = 5 * time.Second
+	// renewInterval is how often turns are renewed whose tasks take longer.
+	renewInterval = time.Second
+	// margin is what a handler has less than its turn, so that it ends, and is settled, before anybody else begins.
+	margin = time.Second
+	// longest is how long a handler may take for one turn.
+	longest = 28 * time.Second
+	// settleTimeout bounds how long ending a turn may take. That it has ended until then does no harm.
+	settleTimeout = 2 * time.Second
 	// turnTasks is how many tasks one turn brings.
 	turnTasks = 64
 	// unknownPause is how long a task rests whose kind this program does not know, because a newer one stored it.
@@ -58,13 +66,21 @@ func (w *Worker) Run(ctx context.Context) {
 	defer tick.Stop()
 	free := make(chan struct{}, parallel) // a value for each lane under way
 	ended := make(chan struct{}, 1)       // one of them has ended
-	var under sync.WaitGroup
+	var keeper, under sync.WaitGroup
+	var holds held
+	keep, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
+	keeper.Go(func() { w.renew(keep, &holds) })
+	defer keeper.Wait()
+	defer stopKeeping()
 	defer under.Wait()
 	failing := false
 	for {
 		turns, err := w.Store.Take(ctx, time.Now(), turnLength, parallel-len(free), turnTasks)
 		switch {
 		case ctx.Err() != nil:
+			for _, turn := range turns {
+				w.settle(ctx, turn, store.Outcome{}) // others need not wait for its end
+			}
 			return
 		case err != nil && !failing:
 			w.Log.Warn("looking for tasks failed, next try follows", "error", err)
@@ -73,7 +89,7 @@ func (w *Worker) Run(ctx context.Context) {
 		for _, turn := range turns {
 			free <- struct{}{}
 			under.Go(func() {
-				w.do(ctx, turn)
+				w.do(ctx, turn, &holds)
 				<-free
 				select {
 				case ended <- struct{}{}:
@@ -100,18 +116,23 @@ func (w *Worker) Run(ctx context.Context) {
 }
 
 // do has the tasks of turn done and settles it, even if ctx ends meanwhile.
-func (w *Worker) do(ctx context.Context, turn store.Turn) {
-	limit, cancel := context.WithDeadline(ctx, turn.Until.Add(-margin))
-	defer cancel()
+func (w *Worker) do(ctx context.Context, turn store.Turn, holds *held) {
+	limit, release := holds.hold(ctx, turn, time.Now())
+	defer release()
 	outcome := store.Outcome{Again: time.Now().Add(unknownPause)}
 	if handle := w.Handlers[turn.Kind]; handle != nil {
 		outcome = handle(limit, turn)
 	} else {
 		w.Log.Warn("a task has a kind that is not known here, it rests", "kind", turn.Kind, "lane", turn.Lane)
 	}
-	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), margin)
+	w.settle(ctx, turn, outcome)
+}
+
+// settle ends turn, even if ctx has ended.
+func (w *Worker) settle(ctx context.Context, turn store.Turn, o store.Outcome) {
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
-	if err := w.Store.Settle(settle, turn, outcome); err != nil && !errors.Is(err, store.ErrTurnLost) {
+	if err := w.Store.Settle(limit, turn, o); err != nil && !errors.Is(err, store.ErrTurnLost) {
 		w.Log.Warn("a turn could not be settled, its tasks will be done again", "kind", turn.Kind, "lane", turn.Lane, "error", err)
 	}
 }

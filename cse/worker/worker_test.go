@@ -22,12 +22,16 @@ type world struct {
 	begin time.Time
 	log   []string // what was done, each with the time since begin
 	away  bool     // the store does not answer
+	// tokens is how many turns there were.
+	tokens int
+	asked  int // how often to renew turns
 }
 
 type lane struct {
 	tasks    []store.Task
 	due      time.Time
 	held     time.Time // until then somebody has a turn
+	token    string    // of that turn
 	attempts int
 }
 
@@ -66,9 +70,30 @@ func (w *world) Take(_ context.Context, now time.Time, lease time.Duration, lane
 			continue
 		}
 		l.held = now.Add(lease)
-		turns = append(turns, store.Turn{Lane: name, Kind: l.tasks[0].Kind, Tasks: l.tasks[:min(tasks, len(l.tasks))], Attempts: l.attempts, Until: l.held})
+		w.tokens++
+		l.token = fmt.Sprint(w.tokens)
+		turns = append(turns, store.Turn{Lane: name, Kind: l.tasks[0].Kind, Tasks: l.tasks[:min(tasks, len(l.tasks))], Attempts: l.attempts,
+			Until: l.held, Token: l.token})
 	}
 	return turns, nil
+}
+
+func (w *world) Renew(_ context.Context, now time.Time, lease time.Duration, turns ...store.Turn) ([]store.Turn, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asked++
+	if w.away {
+		return nil, store.ErrUnavailable
+	}
+	var renewed []store.Turn
+	for _, turn := range turns {
+		if l := w.lanes[turn.Lane]; l != nil && l.token == turn.Token {
+			l.held = now.Add(lease)
+			turn.Until = l.held
+			renewed = append(renewed, turn)
+		}
+	}
+	return renewed, nil
 }
 
 func (w *world) Settle(ctx context.Context, turn store.Turn, o store.Outcome) error {
@@ -78,7 +103,10 @@ func (w *world) Settle(ctx context.Context, turn store.Turn, o store.Outcome) er
 		return err
 	}
 	l := w.lanes[turn.Lane]
-	l.held = time.Time{}
+	if l == nil || l.token != turn.Token {
+		return store.ErrTurnLost
+	}
+	l.held, l.token = time.Time{}, ""
 	l.tasks, l.due = l.tasks[o.Done:], o.Again
 	if l.attempts++; !o.Failed {
 		l.attempts = 0
@@ -161,6 +189,62 @@ func TestRunBounds(t *testing.T) {
 			t.Errorf("got %d lanes at once and %d left, want 2 and 0", most, len(w.lanes))
 		}
 	})
+}
+
+// TestRunRenews checks that what takes long is left alone by others, that nothing is renewed for what does not, and that a handler
+// ends before its turn does when that cannot be renewed.
+func TestRunRenews(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		after func(w *world) // what happens after 1.5 s
+		want  []string
+		asked int // how often for a renewal; 0 does not matter
+	}{
+		{"kept", func(*world) {}, []string{"500ms short", "10s long"}, 9},
+		// The last renewal was after 1 s, and the next look after the store is back is one of those every 250 ms.
+		{"store away", func(w *world) {
+			w.away = true
+			time.AfterFunc(5*time.Second+time.Millisecond, func() { w.mu.Lock(); w.away = false; w.mu.Unlock() })
+		},
+			[]string{"500ms short", "5s cut off", "16.75s long"}, 0},
+		{"lost", func(w *world) { w.lanes["long"].token = "other's"; w.lanes["long"].held = w.begin.Add(8 * time.Second) },
+			[]string{"500ms short", "5s cut off", "18s long"}, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(store.Task{Lane: "long", Kind: "note"}, store.Task{Lane: "short", Kind: "note"})
+				time.AfterFunc(1500*time.Millisecond, func() { w.mu.Lock(); c.after(w); w.mu.Unlock() })
+				pool := sync.WaitGroup{}
+				for range 3 {
+					pool.Go(func() {
+						w.work(t, 20*time.Second, 0, func(ctx context.Context, turn store.Turn) store.Outcome {
+							length := time.Second / 2
+							if turn.Lane == "long" {
+								length = 10 * time.Second
+							}
+							select {
+							case <-ctx.Done():
+								w.note("cut off")
+								return store.Outcome{}
+							case <-time.After(length):
+								w.note("%s", turn.Lane)
+								return store.Outcome{Done: 1}
+							}
+						})
+					})
+				}
+				pool.Wait()
+				if !slices.Equal(w.log, c.want) || c.asked > 0 && w.asked != c.asked {
+					t.Errorf("got %q and %d renewals, want %q and %d", w.log, w.asked, c.want, c.asked)
+				}
+				if len(w.lanes) != 0 {
+					t.Error("got a task left")
+				}
+			})
+		})
+	}
 }
 
 func TestRunEnds(t *testing.T) {
