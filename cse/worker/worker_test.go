@@ -201,15 +201,15 @@ func TestRunRenews(t *testing.T) {
 		want  []string
 		asked int // how often for a renewal; 0 does not matter
 	}{
-		{"kept", func(*world) {}, []string{"500ms short", "10s long"}, 9},
+		{"kept", func(*world) {}, []string{"500ms short", "9.5s long"}, 9},
 		// The last renewal was after 1 s, and the next look after the store is back is one of those every 250 ms.
 		{"store away", func(w *world) {
 			w.away = true
 			time.AfterFunc(5*time.Second+time.Millisecond, func() { w.mu.Lock(); w.away = false; w.mu.Unlock() })
 		},
-			[]string{"500ms short", "5s cut off", "16.75s long"}, 0},
+			[]string{"500ms short", "5s cut off", "16.25s long"}, 0},
 		{"lost", func(w *world) { w.lanes["long"].token = "other's"; w.lanes["long"].held = w.begin.Add(8 * time.Second) },
-			[]string{"500ms short", "5s cut off", "18s long"}, 0},
+			[]string{"500ms short", "5s cut off", "17.5s long"}, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -222,7 +222,7 @@ func TestRunRenews(t *testing.T) {
 						w.work(t, 20*time.Second, 0, func(ctx context.Context, turn store.Turn) store.Outcome {
 							length := time.Second / 2
 							if turn.Lane == "long" {
-								length = 10 * time.Second
+								length = 9500 * time.Millisecond
 							}
 							select {
 							case <-ctx.Done():
