@@ -19,8 +19,11 @@ import (
 // Bounds of CBOR besides MaxDepth. The sizes are those of the content, which the binding bounds.
 const (
 	maxElements = 131072
-	maxDigits   = 4096 // of a number in JSON, which CBOR carries as integer
+	maxDigits   = 4096 // of an integer that needs a big one in CBOR
 )
+
+// maxBits is what maxDigits need. To write a number in decimal takes more than linear time.
+const maxBits = maxDigits * 10 / 3
 
 // decodeMode refuses what JSON cannot say: members that occur twice, text that is not UTF-8. Tags but those of big integers are skipped.
 var decodeMode = func() cbor.DecMode {
@@ -67,6 +70,9 @@ func appendValue(b []byte, v any, depth int) ([]byte, error) {
 	case uint64:
 		return strconv.AppendUint(b, v, 10), nil
 	case *big.Int:
+		if v.BitLen() > maxBits {
+			return nil, fmt.Errorf("it has an integer of more than %d digits", maxDigits)
+		}
 		return v.Append(b, 10), nil
 	case float64:
 		return appendFloat(b, v)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -216,6 +217,28 @@ func TestEncodeXML(t *testing.T) {
 	} {
 		if got, err := Encode(XML, []byte(from)); err == nil {
 			t.Errorf("%s: got %s, want an error", what, got)
+		}
+	}
+}
+
+// TestCostly refuses what would take much longer to read than it is long.
+func TestCostly(t *testing.T) {
+	t.Parallel()
+	var many strings.Builder
+	for i := range maxXMLAttributes + 1 {
+		fmt.Fprintf(&many, ` a%d=""`, i)
+	}
+	big := append([]byte{0xa1, 0x61, 'a', 0xc2, 0x59, 0x10, 0x00}, bytes.Repeat([]byte{0xff}, 0x1000)...) // {"a": 2^32768-1}
+	for _, c := range []struct {
+		format  Format
+		content []byte
+		want    string
+	}{
+		{XML, []byte(`<a` + many.String() + `/>`), "XML attributes"},
+		{CBOR, big, "digits"},
+	} {
+		if _, err := Decode(c.format, c.content); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want it to say %q", c.format, err, c.want)
 		}
 	}
 }

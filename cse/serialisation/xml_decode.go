@@ -127,8 +127,14 @@ func (p *xmlParser) element(start xml.StartElement, depth int) (*node, error) {
 	}
 }
 
+// maxXMLAttributes bounds the XML attributes of one element, which are compared with each other. Those of oneM2M have three at most.
+const maxXMLAttributes = 64
+
 // attributes reads the XML attributes of n and the prefixes that they bind.
 func (p *xmlParser) attributes(n *node, list []xml.Attr) error {
+	if len(list) > maxXMLAttributes {
+		return fmt.Errorf("an element has more than %d XML attributes", maxXMLAttributes)
+	}
 	for _, a := range list {
 		switch a.Name.Space {
 		case "xmlns":
