@@ -194,6 +194,7 @@ type request struct {
 	announcement    string
 	awaitsAddresses bool                // announcements are made or withdrawn, not only changed
 	visible         []string            // the only attributes of the result that the originator may see; nil is all
+	stirred         []store.Task        // have the lanes looked at again that what q changes may have let rest
 	prior           []resource.Resource // instances that a new subscription is to tell of
 }
 

@@ -36,7 +36,17 @@ var schedule = behaviour{
 		if err != nil {
 			return err
 		}
+		if parent.Resource.Type == resource.TypeSubscription {
+			a, err := parent.Resource.Decode()
+			if err != nil {
+				return err
+			}
+			q.stirred = stir(parent.Resource.ID, a, q.now)
+		}
 		return coordinated(parent.Resource.Type, given)
+	},
+	changed: func(q *request, _ store.Node, _ resource.Resource) (store.Effects, error) {
+		return store.Effects{Tasks: q.stirred}, nil
 	},
 }
 

@@ -98,7 +98,7 @@ func blocks(a resource.Attributes) bool {
 
 // stir has the lanes of a subscription looked at in which notices may rest.
 func stir(id string, a resource.Attributes, now time.Time) []store.Task {
-	if a["bn"] == nil {
+	if a["bn"] == nil && a["pn"] == nil {
 		return nil
 	}
 	var tasks []store.Task

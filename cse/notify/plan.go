@@ -46,9 +46,9 @@ func Decide(r Rules, q Queue, now time.Time) Plan {
 		return p
 	}
 	if !r.Gone && !r.active(now) {
-		p.Again = r.next(now)
+		p.Again, p.Await = r.next(now), true // what changes the schedule stirs the lane
 		if p.Again.IsZero() {
-			p.Again = now.Add(idle) // the schedule may change
+			p.Again = now.Add(idle)
 		}
 		return p
 	}
