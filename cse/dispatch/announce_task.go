@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -86,10 +87,10 @@ func (d *Dispatcher) announce(ctx context.Context, t announceTask, again bool) e
 	return problem
 }
 
-// lasting reports whether a refusal will be the same the next time.
+// lasting reports whether a refusal will be the same the next time. That of a CSE which gets too many requests will not.
 func lasting(err error) bool {
 	var e *primitive.Error
-	return errors.As(err, &e) && e.Status >= 4000 && e.Status < 5000 && e.Status != primitive.RequestTimeout && e.Err == nil
+	return errors.As(err, &e) && e.Status >= 4000 && e.Status < 5000 && e.Status != primitive.RequestTimeout && e.Err == nil && e.RetryAfter == 0
 }
 
 // settleAnnouncement keeps that the announcement for target is at address, or, if address is empty, that there is to be none. If nobody
@@ -209,7 +210,10 @@ func (d *Dispatcher) tellAnnouncement(ctx context.Context, to string, r primitiv
 		return response, err
 	}
 	if !response.Status.OK() {
-		return response, primitive.Errorf(response.Status, "%s %s: %s", r.Operation, to, strings.TrimSpace(string(response.Content)))
+		return response, &primitive.Error{
+			Status: response.Status, RetryAfter: response.RetryAfter,
+			Detail: fmt.Sprintf("%s %s: %s", r.Operation, to, strings.TrimSpace(string(response.Content))),
+		}
 	}
 	return response, nil
 }

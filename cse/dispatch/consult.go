@@ -46,11 +46,13 @@ func (q *request) consult(ctx context.Context, who access.Request, n store.Node)
 		return false, err
 	}
 	for _, id := range ids {
+		var c store.Node
 		a, err := q.d.resolve(ctx, id, q.now)
-		if err != nil {
-			continue
+		if err == nil {
+			c, err = q.d.Store.Get(ctx, a, q.now)
+		} else if e := asError(err); e.Err == nil {
+			continue // no address of a consultation here
 		}
-		c, err := q.d.Store.Get(ctx, a, q.now)
 		if errors.Is(err, store.ErrNotFound) || err == nil && c.Resource.Type != resource.TypeDynamicAuthorizationConsultation {
 			continue
 		}

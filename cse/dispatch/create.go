@@ -195,8 +195,10 @@ func (q *request) policies(ctx context.Context, t resource.Type, attributes reso
 			continue
 		}
 		a, err := q.d.resolve(ctx, to, q.now)
-		if err != nil {
-			return nil, primitive.Errorf(primitive.BadRequest, "access control policy %q: %s", to, primitive.AsError(err).Detail)
+		if e := asError(err); err != nil && e.Status >= primitive.InternalServerError && e.Err != nil {
+			return nil, err // the store is away, which says nothing about the policy
+		} else if err != nil {
+			return nil, primitive.Errorf(primitive.BadRequest, "access control policy %q: %s", to, e.Detail)
 		}
 		n, err := q.d.Store.Get(ctx, a, q.now)
 		if e := asError(err); err != nil && e.Status != primitive.NotFound {

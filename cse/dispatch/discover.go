@@ -49,11 +49,13 @@ func (q *request) find(ctx context.Context, root resource.Resource, operation re
 	if err := q.evaluable(); err != nil {
 		return f, err
 	}
-	seen := map[string]bool{} // where relative paths led already
-	query := store.Query{Root: root.Path, Filter: q.Filter, Now: q.now, Limit: q.d.MaxResults}
+	seen := map[string]bool{}                                            // where relative paths led already
+	most := q.d.MaxResults                                               // on a page
 	if skip == 0 && q.Filter.Geo == nil && q.Filter.RelativePath == "" { // else most of a page may be left out
-		query.Limit = limit + 1
+		most = limit + 1
 	}
+	query := store.Query{Root: root.Path, Filter: q.Filter, Now: q.now, Limit: min(most, firstPage)}
+	left := budgetOf(ctx)
 	for {
 		page, err := q.d.Store.Find(ctx, query)
 		if err != nil {
@@ -80,17 +82,41 @@ func (q *request) find(ctx context.Context, root resource.Resource, operation re
 				f.partial, f.next = true, max(q.Filter.Offset, 1)+limit
 				return f, nil
 			default:
+				if operation == resource.MayDiscover {
+					r.Attributes = nil // only its address is told
+				}
+				if left.bytes.Add(-int64(len(r.Attributes))) < 0 && len(f.resources) > 0 {
+					f.partial, f.next = true, max(q.Filter.Offset, 1)+len(f.resources)
+					return f, nil
+				}
 				f.resources = append(f.resources, r)
 			}
 		}
 		if !page.More {
 			return f, nil
 		}
+		query.Limit = nextPage(page.Resources, most)
 		query.After = page.Resources[len(page.Resources)-1].Path
 		if err := ctx.Err(); err != nil {
 			return f, err
 		}
 	}
+}
+
+const (
+	// firstPage is how many resources are read at first, of which each may have as many bytes as a request.
+	firstPage = 100
+	// pageBytes is about how many bytes of attributes a page is to have that follows.
+	pageBytes = 4 << 20
+)
+
+// nextPage is how many resources to read after those of page, at most so many.
+func nextPage(page []resource.Resource, most int) int {
+	total := 1
+	for _, r := range page {
+		total += len(r.Attributes)
+	}
+	return max(1, min(most, pageBytes*len(page)/total))
 }
 
 // evaluable refuses conditions that this CSE does not evaluate: to ignore them would find too much.

@@ -63,7 +63,7 @@ func (d *Dispatcher) Base(now time.Time) resource.Resource {
 
 // Handle carries out r and answers it. It never fails: what goes wrong is in the response, and logged if it is the CSE's fault.
 func (d *Dispatcher) Handle(ctx context.Context, r primitive.Request) primitive.Response {
-	response, err := d.handle(ctx, r)
+	response, err := d.safely(ctx, r)
 	if err != nil {
 		e := asError(err)
 		if e.Err != nil && !errors.Is(e.Err, context.Canceled) {

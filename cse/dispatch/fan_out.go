@@ -16,6 +16,9 @@ import (
 const (
 	// maxFanOut bounds how many requests may come of one, by all the groups it goes through here.
 	maxFanOut = 10000
+	// maxResultBytes bounds the resources in the result of one request, whose representations take several times that while they are put
+	// together.
+	maxResultBytes = 16 << 20
 	// visitMemory is how long a group remembers a group request identifier: longer than any request takes.
 	visitMemory = 5 * time.Minute
 )
@@ -54,6 +57,7 @@ func fanOut(ctx context.Context, q *request) (primitive.Response, error) {
 		ctx, cancel = context.WithDeadline(ctx, q.ResultExpiration)
 		defer cancel()
 	}
+	ctx = context.WithValue(ctx, doneKey{}, (*store.Task)(nil)) // what becomes of one member is not yet the result
 	responses := make([]primitive.Response, len(members))
 	parallel(len(members), func(i int) { responses[i] = q.askMember(ctx, r, members[i]) })
 	return aggregate(members, responses)
@@ -69,11 +73,13 @@ func (q *request) permitMembers(ctx context.Context, n store.Node, group resourc
 	}
 	n.Policies = nil
 	for _, name := range names {
+		var p store.Node
 		a, err := q.d.resolve(ctx, name, q.now)
-		if err != nil {
-			continue
+		if err == nil {
+			p, err = q.d.Store.Get(ctx, a, q.now)
+		} else if e := asError(err); e.Err == nil {
+			continue // no address of a policy here
 		}
-		p, err := q.d.Store.Get(ctx, a, q.now)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
@@ -141,7 +147,23 @@ func (q *request) askMember(ctx context.Context, r primitive.Request, id string)
 	if err := ctx.Err(); err != nil {
 		return primitive.Response{Status: primitive.RequestTimeout, RequestID: r.RequestID}
 	}
-	return q.d.Handle(ctx, r)
+	b := budgetOf(ctx)
+	if b.bytes.Load() <= 0 && r.Operation == primitive.Retrieve {
+		return tooMuch(r)
+	}
+	response := q.d.Handle(ctx, r)
+	if b.bytes.Add(-int64(len(response.Content))) < 0 && len(response.Content) > 0 {
+		if response.Content = nil; r.Operation == primitive.Retrieve {
+			return tooMuch(r)
+		}
+	}
+	return response
+}
+
+// tooMuch is the answer of a member for which there is no room any more among those of the others.
+func tooMuch(r primitive.Request) primitive.Response {
+	return primitive.Response{Status: primitive.NotAcceptable, RequestID: r.RequestID,
+		Content: wrap("m2m:dbg", "the answers of the members are too long together")}
 }
 
 // aggregate puts the responses of members together. It fails if none came in time.
@@ -161,18 +183,31 @@ func aggregate(members []string, responses []primitive.Response) (primitive.Resp
 	return primitive.Response{Status: primitive.OK, Content: wrap("m2m:agr", map[string]any{"m2m:rsp": list})}, nil
 }
 
-// budgetKey is the key of a context's *atomic.Int64, which counts the requests that may still come of one.
+// budgetKey is the key of a context's *budget.
 type budgetKey struct{}
+
+// budget is what one request may still cost.
+type budget struct {
+	requests atomic.Int64 // that come of it, by the groups it goes through here
+	bytes    atomic.Int64 // of the resources in its result; it may end a little below 0
+}
+
+// budgetOf is the budget of ctx, or a new one if it has none.
+func budgetOf(ctx context.Context) *budget {
+	if b, _ := ctx.Value(budgetKey{}).(*budget); b != nil {
+		return b
+	}
+	b := &budget{}
+	b.requests.Store(maxFanOut)
+	b.bytes.Store(maxResultBytes)
+	return b
+}
 
 // spend takes n requests off what ctx allows, and returns the context for them.
 func spend(ctx context.Context, n int) (context.Context, error) {
-	left, _ := ctx.Value(budgetKey{}).(*atomic.Int64)
-	if left == nil {
-		left = &atomic.Int64{}
-		left.Store(maxFanOut)
-		ctx = context.WithValue(ctx, budgetKey{}, left)
-	}
-	if left.Add(-int64(n)) < 0 {
+	b := budgetOf(ctx)
+	ctx = context.WithValue(ctx, budgetKey{}, b)
+	if b.requests.Add(-int64(n)) < 0 {
 		return ctx, primitive.Errorf(primitive.MaxNumberOfMemberExceeded, "the request goes to more than %d members of groups", maxFanOut)
 	}
 	return ctx, nil

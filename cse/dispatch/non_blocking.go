@@ -41,6 +41,13 @@ func doneOf(ctx context.Context) *store.Task {
 	return t
 }
 
+// taskKey is the key of a context in which a task is being done, see isTask.
+type taskKey struct{}
+
+// isTask reports whether ctx is that of a non-blocking request that is being carried out. It has one of the few lanes of an instance, so
+// it must not wait for what may never come.
+func isTask(ctx context.Context) bool { return ctx.Value(taskKey{}) != nil }
+
 // result is the body of a TaskResult.
 type result struct {
 	Target  string          `json:"target"`
@@ -100,16 +107,19 @@ func (q *request) untilExecution(ctx context.Context) error {
 // address of the <request> that will have the result. The same request that comes again is the same <request>.
 func (q *request) accept(ctx context.Context) (primitive.Response, error) {
 	if q.ResponseType == primitive.NoResponse {
-		task, err := q.task("")
-		if err != nil {
-			return primitive.Response{}, err
-		}
-		return primitive.Response{Status: primitive.Accepted}, q.d.Store.Add(ctx, task)
+		return q.acceptSilently(ctx)
 	}
+	var holder string // is charged for it
+	var bytes int64
 	created, err := q.d.Store.Create(ctx, store.Creation{
 		Parent: primitive.Address{ID: q.d.Identity.BaseID()}, Now: q.now, Receipt: q.acceptance(), ReceiptUntil: q.now.Add(receiptLifetime),
-		Build: func(store.Node) (resource.Resource, error) {
-			return q.d.newRequestResource(q.Request, q.originator, q.now), nil
+		Build: func(base store.Node) (resource.Resource, error) {
+			r := q.d.newRequestResource(q.Request, q.originator, q.now)
+			if q.d.Accounts == nil {
+				return r, nil
+			}
+			holder, bytes = charge(base.Resource, r)
+			return r, q.d.Accounts.Room(holder, bytes)
 		},
 		After: func(_ store.Node, r resource.Resource) (store.Effects, error) {
 			task, err := q.task(r.ID)
@@ -119,6 +129,9 @@ func (q *request) accept(ctx context.Context) (primitive.Response, error) {
 	if err != nil {
 		return primitive.Response{}, err
 	}
+	if q.d.Accounts != nil {
+		q.d.Accounts.Stored(holder, bytes)
+	}
 	response := primitive.Response{Status: primitive.AcceptedNonBlockingSynch, Content: wrap("m2m:uri", created.ID)}
 	if q.ResponseType == primitive.NonBlockingAsynch {
 		response.Status = primitive.AcceptedNonBlockingAsynch
@@ -127,6 +140,25 @@ func (q *request) accept(ctx context.Context) (primitive.Response, error) {
 		response.Status = primitive.Accepted // 1001 and 1002 came with Release 2A
 	}
 	return response, nil
+}
+
+// longestSilence is how far ahead a request without response may be that is to be carried out later: there is no resource that says that
+// it is kept, and for whom.
+const longestSilence = 24 * time.Hour
+
+// acceptSilently keeps a request whose result nobody wants to know.
+func (q *request) acceptSilently(ctx context.Context) (primitive.Response, error) {
+	if q.OperationExecution.Sub(q.now) > longestSilence {
+		return primitive.Response{}, primitive.Errorf(primitive.BadRequest, "a request without response is carried out within %s", longestSilence)
+	}
+	task, err := q.task("")
+	if err == nil && q.d.Accounts != nil {
+		err = q.d.Accounts.Room(q.originator, int64(len(q.Content)))
+	}
+	if err != nil {
+		return primitive.Response{}, err
+	}
+	return primitive.Response{Status: primitive.Accepted}, q.d.Store.Add(ctx, task)
 }
 
 // acceptance recognises the same non-blocking request when it comes again. It differs from the receipt of the request itself, which is
@@ -171,6 +203,20 @@ func (d *Dispatcher) failed(turn store.Turn, done int, what string, err error) s
 	return store.Outcome{Done: done, Again: worker.Backoff(time.Now(), attempts, mostBackoff), Failed: true}
 }
 
+const (
+	// resultTime is what a turn leaves to write the result.
+	resultTime = 2 * time.Second
+	// retriesFor is how long a request is tried again whose answer is that it may be tried again.
+	retriesFor = time.Hour
+)
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
 // carryOut carries out the request of one task. Its error is that of the store, which a later try may not have.
 func (d *Dispatcher) carryOut(ctx context.Context, t store.Task) error {
 	var a accepted
@@ -204,9 +250,14 @@ func (d *Dispatcher) carryOut(ctx context.Context, t store.Task) error {
 		ctx = context.WithValue(ctx, doneKey{}, &store.Task{Lane: t.Lane, Kind: TaskRequest, Replace: true, Body: body})
 	}
 	r.ResponseType, r.OperationExecution, r.NotificationTargets = primitive.Blocking, time.Time{}, nil
-	p := d.Handle(ctx, r)
-	if p.RetryAfter > 0 {
-		return errors.New("the store is away")
+	limited, cancel := context.WithValue(ctx, taskKey{}, true), context.CancelFunc(func() {})
+	if end, ok := ctx.Deadline(); ok { // then it takes too long for any request, and that is its result
+		limited, cancel = context.WithDeadline(limited, end.Add(-resultTime))
+	}
+	defer cancel()
+	p := d.Handle(limited, r)
+	if p.RetryAfter > 0 && time.Since(later(a.Accepted, a.Request.OperationExecution)) < retriesFor {
+		return errors.New("the store, or whoever was asked, is away")
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()

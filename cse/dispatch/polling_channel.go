@@ -61,6 +61,8 @@ func pollingChannelURI(ctx context.Context, q *request) (primitive.Response, err
 		return primitive.Response{}, err
 	}
 	switch {
+	case q.Operation == primitive.Retrieve && isTask(ctx):
+		return primitive.Response{}, primitive.Errorf(primitive.OperationNotAllowed, "a polling channel is polled by blocking requests")
 	case q.Operation == primitive.Retrieve && q.d.Channels != nil:
 		return q.poll(ctx, n.Resource)
 	case q.Operation == primitive.Notify && q.d.Channels != nil:

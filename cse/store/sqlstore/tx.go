@@ -3,6 +3,8 @@ package sqlstore
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -55,7 +57,7 @@ func (s *Store) try(ctx context.Context, t *tx, fn func(*tx) error) (committing 
 	if t.session, err = s.db.begin(ctx); err != nil {
 		return false, err
 	}
-	if err = fn(t); err == nil {
+	if err = t.queue(fn); err == nil {
 		if committing, err = t.session.run(ctx, t.queued, true); err == nil {
 			return true, nil
 		}
@@ -67,6 +69,16 @@ func (s *Store) try(ctx context.Context, t *tx, fn func(*tx) error) (committing 
 		err = errors.Join(err, e)
 	}
 	return committing, err
+}
+
+// queue runs fn. A panic is its error, so that the transaction ends, and with it its locks.
+func (t *tx) queue(fn func(*tx) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in a transaction: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return fn(t)
 }
 
 // read runs a query outside a transaction, again on another connection if the one it got had died, as all have when the database
