@@ -58,7 +58,9 @@ func listed(object, name string) bool {
 
 // elementwise are the lists of strings that are written as an element for each, because their items have spaces: schedule entries
 // and queries.
-func elementwise(name string) bool { return name == "actw" || name == "sce" || name == "smf" || name == "tod" }
+func elementwise(name string) bool {
+	return name == "actw" || name == "sce" || name == "smf" || name == "tod"
+}
 
 // checkName refuses names that XML cannot have.
 func checkName(name string) error {
