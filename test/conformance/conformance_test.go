@@ -39,7 +39,7 @@ type conformanceCase struct {
 
 // cases are all of them, from the files of this package that end in _test.go and are named after a resource type or an operation.
 var cases = slices.Concat(entityCases, containerCases, discoveryCases, filterCases, policyCases, resourceTypeCases,
-	subscriptionCases, groupCases, nonBlockingCases, pollingChannelCases, timeSeriesCases, flexContainerCases, managementCases, lifetimeCases, concurrencyCases)
+	subscriptionCases, groupCases, nonBlockingCases, pollingChannelCases, timeSeriesCases, flexContainerCases, managementCases, lifetimeCases, concurrencyCases, announcedCases)
 
 // poolCases are those about what is decided before the store is asked. They run against the pool alone.
 var poolCases = slices.Concat(resourceValueCases, serialisationCases, bindingCases, resultCases, privilegeCases)

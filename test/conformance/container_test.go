@@ -74,6 +74,42 @@ var containerCases = []conformanceCase{
 		}
 		s.get(c).want(2000).has("m2m:cnt/cni", 1)
 	}},
+	{"TS-0001 9.6.6 lower limits evict at once", func(s *session) {
+		c := s.container(object{})
+		for _, con := range []string{"1", "22", "333", "4444"} {
+			s.create(c, tyCin, object{"m2m:cin": object{"con": con}}).want(2001)
+		}
+		s.put(c, object{"m2m:cnt": object{"mni": 3}}).want(2004)
+		s.get(c).want(2000).has("m2m:cnt/cni", 3, "m2m:cnt/cbs", 9)
+		s.put(c, object{"m2m:cnt": object{"mbs": 7}}).want(2004)
+		s.get(c).want(2000).has("m2m:cnt/cni", 2, "m2m:cnt/cbs", 7)
+		s.get(c+"/ol").want(2000).has("m2m:cin/con", "333")
+	}},
+	{"TS-0001 9.6.6 disableRetrieval hides the instances", func(s *session) {
+		c := s.container(object{"disr": true})
+		i := s.create(c, tyCin, object{"m2m:cin": object{"con": "x"}}).want(2001).id()
+		for _, to := range []string{c + "/la", c + "/ol", i} {
+			s.get(to).want(4005)
+		}
+		s.get(c).want(2000).has("m2m:cnt/cni", 1)
+		s.get(c + "?rcn=4").want(2000).lacks("m2m:cnt/m2m:cin")
+	}},
+	{"TS-0001 9.6.6 only contentInstances count, and only those of the container itself", func(s *session) {
+		c := s.container(object{"mni": 1})
+		inner := s.create(c, tyCnt, object{"m2m:cnt": object{"rn": "inner"}}).want(2001).id()
+		for range 3 {
+			s.create(inner, tyCin, object{"m2m:cin": object{"con": "x"}}).want(2001)
+		}
+		s.create(c, tyCin, object{"m2m:cin": object{"con": "xy"}}).want(2001)
+		s.get(c).want(2000).has("m2m:cnt/cni", 1, "m2m:cnt/cbs", 2)
+		s.get(inner).want(2000).has("m2m:cnt/cni", 3)
+	}},
+	{"TS-0001 9.6.7 contentSize is that of the content, whatever its characters", func(s *session) {
+		c := s.container(object{})
+		for con, size := range map[string]int{"": 0, "abc": 3, "ü": 2, "日本": 6} {
+			s.create(c, tyCin, object{"m2m:cin": object{"con": con}}).want(2001).has("m2m:cin/cs", size)
+		}
+	}},
 	{"TS-0001 9.6.27 latest and oldest of an empty container do not exist", func(s *session) {
 		c := s.container(object{})
 		s.get(c + "/la").want(4004)

@@ -32,10 +32,20 @@ var managementCases = []conformanceCase{
 		}
 		s.send(request{op: "DELETE", to: n, from: admin}).want(2002)
 	}},
-	{"TS-0004 7.4.16.2.3 a mgmtCmd that is enabled leaves an execInstance", func(s *session) {
-		mgc := s.send(request{op: "POST", to: "cse-in", from: admin, ty: 12, body: object{"m2m:mgc": object{"cmt": 1, "ext": "node-x", "exra": object{"rst": []object{{}}}}}}).want(2001).id()
+	{"TS-0004 7.4.16.2.3 an enabled mgmtCmd leaves an execInstance, which only the CSE creates", func(s *session) {
+		mgc := s.send(request{op: "POST", to: "cse-in", from: admin, ty: 12, body: object{"m2m:mgc": object{"cmt": 1, "ext": "node-x", "exm": 1}}}).want(2001).id()
 		s.Cleanup(func() { s.send(request{op: "DELETE", to: mgc, from: admin}) })
 		s.send(request{op: "POST", to: mgc, from: admin, ty: 8, body: object{"m2m:exin": object{}}}).want(4005)
+		s.send(request{op: "PUT", to: mgc, from: admin, body: object{"m2m:mgc": object{"exe": true}}}).want(2004)
+		s.eventually("an execInstance", func() bool {
+			r := s.send(request{op: "GET", to: mgc + "?rcn=4", from: admin}).want(2000)
+			return r.text("m2m:mgc/m2m:exin/0/ext") == "node-x" && r.text("m2m:mgc/m2m:exin/0/exs") != "" && r.at("m2m:mgc/m2m:exin/1") == nil
+		})
+	}},
+	{"TS-0004 7.4.10.2.1 a locationPolicy has a container for the locations", func(s *session) {
+		lcp := s.send(request{op: "POST", to: "cse-in", from: admin, ty: 10, body: object{"m2m:lcp": object{"los": 2}}}).want(2001)
+		s.Cleanup(func() { s.send(request{op: "DELETE", to: lcp.id(), from: admin}) })
+		s.send(request{op: "GET", to: lcp.text("m2m:lcp/loi"), from: admin}).want(2000).has("m2m:cnt/ty", 3)
 	}},
 }
 

@@ -1,7 +1,6 @@
 package conformance
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -124,7 +123,7 @@ func newLink(t *testing.T, dsn string) (*link, string) {
 			if err != nil {
 				return
 			}
-			running.Go(func() { l.carry(t.Context(), network, c) })
+			running.Go(func() { l.carry(network, c) })
 		}
 	})
 	query.Del("host")
@@ -134,10 +133,9 @@ func newLink(t *testing.T, dsn string) (*link, string) {
 }
 
 // carry connects c with the server until one of them ends, or the link is cut.
-func (l *link) carry(ctx context.Context, network string, c net.Conn) {
+func (l *link) carry(network string, c net.Conn) {
 	defer c.Close()
-	var d net.Dialer
-	server, err := d.DialContext(ctx, network, l.server)
+	server, err := net.Dial(network, l.server)
 	if err != nil {
 		return
 	}

@@ -3,6 +3,7 @@ package conformance
 import (
 	"fmt"
 	"maps"
+	"strings"
 	"sync"
 	"time"
 )
@@ -241,6 +242,31 @@ var subscriptionCases = []conformanceCase{
 		b.next()
 		a.none()
 		b.none()
+	}},
+	{"TS-0001 9.6.8 outside of its schedule a subscription keeps what is pending", func(s *session) {
+		for pending, want := range map[int]string{1: "2", 2: "012"} { // sendLatest, sendAllPending
+			c, r := s.container(object{}), s.receive()
+			sub := s.subscribe(c, r, object{"enc": object{"net": []int{3}}, "pn": pending})
+			schedule := s.create(sub, 18, object{"m2m:sch": object{"rn": "notificationSchedule", "se": object{"sce": []string{"* * * * * * 2000"}}}}).want(2001).id()
+			for i := range 3 {
+				s.create(c, tyCin, object{"m2m:cin": object{"con": fmt.Sprint(i)}}).want(2001)
+			}
+			s.put(schedule, object{"m2m:sch": object{"se": object{"sce": []string{"* * * * * * *"}}}}).want(2004)
+			got := ""
+			for !strings.HasSuffix(got, "2") {
+				got += r.next().text("m2m:sgn/nev/rep/m2m:cin/con")
+			}
+			if got != want && pending == 2 { // of the others some may be sent before the last is there
+				s.Errorf("pendingNotification %d: got %s, want %s", pending, got, want)
+			}
+		}
+	}},
+	{"TS-0001 9.6.8 operations that are monitored are told, whoever they concern", func(s *session) {
+		c, r := s.container(object{}), s.receive()
+		s.subscribe(c, r, object{"enc": object{"om": []object{{"ops": 2, "or": s.AE}}}})
+		s.put(c, object{"m2m:cnt": object{"lbl": []string{"x"}}}).want(2004)
+		s.get(c).want(2000)
+		r.next().has(s, "m2m:sgn/nev/om/ops", 2)
 	}},
 }
 
