@@ -214,6 +214,9 @@ func decodeResponse(a *http.Response, body []byte) (primitive.Response, error) {
 	if seconds, err := strconv.Atoi(h.Get("Retry-After")); err == nil && 0 < seconds && seconds < 1e6 {
 		p.RetryAfter = time.Duration(seconds) * time.Second
 	}
+	if p.RetryAfter == 0 && a.StatusCode == http.StatusTooManyRequests {
+		p.RetryAfter = time.Second // RFC 6585 leaves it to the server to say when
+	}
 	if len(body) == 0 {
 		return p, nil
 	}

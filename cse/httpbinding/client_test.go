@@ -177,7 +177,7 @@ func TestAnswersWithoutStatus(t *testing.T) {
 	c := newTestClient(t, ClientOptions{})
 	for code, want := range map[int]primitive.Status{
 		200: primitive.OK, 204: primitive.OK, 201: primitive.Created, 202: primitive.Accepted, 302: primitive.BadRequest, 401: primitive.OriginatorHasNoPrivilege,
-		404: primitive.NotFound, 418: primitive.BadRequest, 502: primitive.InternalServerError, 504: primitive.RequestTimeout,
+		404: primitive.NotFound, 418: primitive.BadRequest, 429: primitive.BadRequest, 502: primitive.InternalServerError, 504: primitive.RequestTimeout,
 	} {
 		body := "<html>"
 		if code == 204 {
@@ -185,7 +185,7 @@ func TestAnswersWithoutStatus(t *testing.T) {
 		}
 		p := newPeer(t, code, body, map[string]string{"Content-Type": "text/html", "Location": "http://127.0.0.1:1/elsewhere"})
 		got, err := c.Notify(t.Context(), p.URL, primitive.Request{Operation: primitive.Notify})
-		if err != nil || got.Status != want || got.Content != nil {
+		if err != nil || got.Status != want || got.Content != nil || got.RetryAfter > 0 != (code == 429) {
 			t.Errorf("%d: got %+v, %v, want %d", code, got, err, want)
 		}
 	}

@@ -2,6 +2,7 @@ package httpbinding
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -79,6 +80,9 @@ func target(path string) string {
 // maxIdentifier bounds the originator and the request identifier: both are kept with results, where an index must hold them.
 const maxIdentifier = 512 // bytes
 
+// maxTargets bounds to how many targets the result of one request goes: each gets its own copy.
+const maxTargets = 32
+
 // decodeHeaders reads the parameters that are headers, TS-0009 clause 6.4. It reads all that it can even if one is wrong.
 func decodeHeaders(h http.Header, p *primitive.Request, a *answer) error {
 	var problem error
@@ -131,6 +135,9 @@ func setHeader(p *primitive.Request, a *answer, name, v string) (err error) {
 		p.NotificationTargets = []string{}
 		if v != "" {
 			p.NotificationTargets = strings.Split(v, "&")
+		}
+		if len(p.NotificationTargets) > maxTargets {
+			p.NotificationTargets, err = nil, fmt.Errorf("names more than %d targets", maxTargets)
 		}
 	case "Authorization":
 		if v != "" && !strings.Contains(v, " ") { // a scheme and a space make it a credential

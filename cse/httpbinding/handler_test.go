@@ -103,6 +103,7 @@ func TestRefused(t *testing.T) {
 		{"event category", "GET", "/a", "", []string{"X-M2M-EC: x"}, primitive.BadRequest, 400},
 		{"long originator", "GET", "/a", "", []string{"X-M2M-Origin: " + long}, primitive.BadRequest, 400},
 		{"long request identifier", "GET", "/a", "", []string{"X-M2M-RI: " + long}, primitive.BadRequest, 400},
+		{"many targets of the result", "GET", "/a", "", []string{"X-M2M-RTU: a" + strings.Repeat("&a", maxTargets)}, primitive.BadRequest, 400},
 		{"originator that is not UTF-8", "GET", "/a", "", []string{"X-M2M-Origin: \xff"}, primitive.BadRequest, 400},
 		{"address that is not UTF-8", "GET", "/a%ff", "", nil, primitive.BadRequest, 400},
 		{"method", "PATCH", "/a", "", nil, primitive.OperationNotAllowed, 405},

@@ -88,7 +88,7 @@ func (d *drain) send(ctx context.Context, p Plan, now time.Time) bool {
 		}
 		d.tell(ctx, record{answered: true}, notices)
 		return true
-	case err != nil, status >= 5000, status == primitive.RequestTimeout:
+	case err != nil, status >= 5000, status == primitive.RequestTimeout, response.RetryAfter > 0: // which says that it may take it later
 		d.Log.Debug("notification failed", "subscription", d.id, "target", d.target, "attempts", d.attempts+1,
 			"event_at", notices[0].At, "status", int(status), "error", err)
 		return false

@@ -25,6 +25,7 @@ type world struct {
 	serial int
 	away   bool             // no target can be reached
 	status primitive.Status // what they answer
+	busy   time.Duration    // when they say to try again
 	sent   []string         // what came: target, request identifier, contents of the sgn
 	counts map[Result]int
 }
@@ -51,7 +52,7 @@ func (w *world) Send(_ context.Context, target string, r primitive.Request) (pri
 		text = fmt.Sprintf("%s", content.Many.List)
 	}
 	w.sent = append(w.sent, fmt.Sprintf("%s %s %s", target, r.RequestID, text))
-	return primitive.Response{Status: w.status}, nil
+	return primitive.Response{Status: w.status, RetryAfter: w.busy}, nil
 }
 
 // newWorld has a subscription with the given attributes.
@@ -168,6 +169,24 @@ func TestOrder(t *testing.T) {
 	w.want(time.Hour)
 	if got := fmt.Sprint(w.counts); got != "map[failed:2 refused:1 sent:3]" {
 		t.Errorf("got %s", got)
+	}
+}
+
+// TestBusy has a target refuse a notification for the moment: it is sent again.
+func TestBusy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, `{"nu":["a"]}`)
+	w.status, w.busy = primitive.OriginatorHasNoPrivilege, time.Second
+	w.events(1)
+	w.want(0, "a n1 1")
+	w.status, w.busy = primitive.OK, 0
+	w.want(time.Minute, "a n1 1")
+	w.status = primitive.OriginatorHasNoPrivilege
+	w.events(1)
+	w.want(0, "a n2 2")
+	w.want(time.Minute)
+	if w.counts[Failed] != 1 || w.counts[Sent] != 1 || w.counts[Refused] != 1 {
+		t.Errorf("got %v", w.counts)
 	}
 }
 

@@ -2,7 +2,10 @@ package reach
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/viot-project/viot/cse/primitive"
@@ -11,11 +14,13 @@ import (
 )
 
 const (
-	// messageLifetime is how long a request without expiration waits for its target to poll. Who sent it may have given up before, but
+	// messageLifetime is how long a request waits at most for its target to poll. Who sent it may have given up before, but
 	// then mostly sends it again, and takes the answer that has come meanwhile.
 	messageLifetime = time.Minute
 	// lookInterval is how often to look into a box without being woken: wakes may get lost with the connection to the database.
 	lookInterval = 5 * time.Second
+	// maxRequestID bounds the request identifier of an answer, which is in an index.
+	maxRequestID = 1024
 	// maxAggregated bounds the requests in one answer to a poll.
 	maxAggregated = 64
 )
@@ -41,6 +46,7 @@ func answerBox(channel, requestID string) string { return "answer/" + channel + 
 func (v *Router) sendPolled(ctx context.Context, channel string, r primitive.Request) (primitive.Response, error) {
 	limited, cancel := part(ctx, 1)
 	defer cancel()
+	r.RequestID = v.polledID(r)
 	box := answerBox(channel, r.RequestID)
 	if m, err := v.Store.Receive(limited, box, time.Now()); err == nil {
 		return primitive.ParseResponse(m.Body) // the answer to an earlier try of the same request
@@ -48,8 +54,8 @@ func (v *Router) sendPolled(ctx context.Context, channel string, r primitive.Req
 		return primitive.Response{}, err
 	}
 	until := r.RequestExpiration
-	if until.IsZero() {
-		until = time.Now().Add(messageLifetime)
+	if latest := time.Now().Add(messageLifetime); until.IsZero() || until.After(latest) {
+		until = latest
 	}
 	wake, stop := v.Store.Wake(box)
 	defer stop()
@@ -65,6 +71,18 @@ func (v *Router) sendPolled(ctx context.Context, channel string, r primitive.Req
 		return primitive.Response{}, err
 	}
 	return primitive.ParseResponse(m.Body)
+}
+
+// polledID is the identifier under which whoever polls gets r. Originators choose theirs as they like, and some always the same: one
+// must not get the answer to another, nor to a request that it did not send. The same request that is sent again has the same one.
+func (v *Router) polledID(r primitive.Request) string {
+	if r.From == v.Identity.CSEID {
+		return r.RequestID // made by this CSE, which makes each once
+	}
+	h := sha256.New()
+	fmt.Fprintf(h, "%q %q %q %d %d ", r.From, r.RequestID, r.To, r.Operation, r.ResourceType)
+	h.Write(r.Content)
+	return r.RequestID + "-" + hex.EncodeToString(h.Sum(nil)[:8])
 }
 
 // await takes the next message out of box, waiting for it until ctx ends.
@@ -117,6 +135,9 @@ func (v *Router) Answer(ctx context.Context, channel string, content []byte) err
 	p, err := primitive.ParseResponse(content)
 	if err != nil {
 		return primitive.Errorf(primitive.BadRequest, "%v", err)
+	}
+	if len(p.RequestID) > maxRequestID {
+		return primitive.Errorf(primitive.BadRequest, "the request identifier (rqi) has more than %d bytes", maxRequestID)
 	}
 	return v.Store.Post(ctx, store.Message{Box: answerBox(channel, p.RequestID), Until: time.Now().Add(messageLifetime), Body: content})
 }

@@ -2,6 +2,7 @@ package reach
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -243,5 +244,56 @@ func TestDifference(t *testing.T) {
 		if got := string(difference(d.wanted, there).Encode()); got != d.want {
 			t.Errorf("difference of %v: got %s, want %s", d.wanted, got, d.want)
 		}
+	}
+}
+
+// TestPolledAnswers has originators whose requests have the same identifier reach one who polls: each gets the answer to its own.
+func TestPolledAnswers(t *testing.T) {
+	t.Parallel()
+	v, _, _ := newRouter(t)
+	add(t, v, "id-in", resource.TypeAE, "Cpoll", `{"rr":false}`)
+	channel := resource.PollingChannelID("Cpoll")
+	add(t, v, "Cpoll", resource.TypePollingChannel, channel, `{}`)
+	var w sync.WaitGroup
+	defer w.Wait()
+	for _, r := range []primitive.Request{
+		{From: "Cone", Operation: primitive.Retrieve, Content: nil},
+		{From: "Ctwo", Operation: primitive.Retrieve, Content: nil},
+		{From: "Ctwo", Operation: primitive.Notify, Content: []byte(`{"x":1}`)},
+	} {
+		r.RequestID, r.RequestExpiration = "1", time.Now().Add(24*time.Hour)
+		w.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			want := fmt.Sprintf(`"%s %d"`, r.From, r.Operation)
+			if p, err := v.Send(ctx, "Cpoll", r); err != nil || string(p.Content) != want {
+				t.Errorf("got %s, %v, want %s", p.Content, err, want)
+			}
+		})
+	}
+	for range 3 {
+		messages, err := v.Poll(t.Context(), channel, false)
+		if err != nil || len(messages) != 1 || time.Until(messages[0].Until) > messageLifetime {
+			t.Fatalf("poll: got %+v, %v", messages, err)
+		}
+		var m struct {
+			Request struct {
+				Operation int    `json:"op"`
+				From      string `json:"fr"`
+				ID        string `json:"rqi"`
+			} `json:"m2m:rqp"`
+		}
+		if err := json.Unmarshal(messages[0].Body, &m); err != nil {
+			t.Fatal(err)
+		}
+		r := m.Request
+		if err := v.Answer(t.Context(), channel, fmt.Appendf(nil, `{"m2m:rsp":{"rqi":%q,"rsc":2000,"pc":"%s %d"}}`, r.ID, r.From, r.Operation)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var e *primitive.Error
+	long := fmt.Appendf(nil, `{"m2m:rsp":{"rqi":"%s","rsc":2000}}`, strings.Repeat("x", maxRequestID+1))
+	if err := v.Answer(t.Context(), channel, long); !errors.As(err, &e) || e.Status != primitive.BadRequest {
+		t.Errorf("a long request identifier: got %v, want a bad request", err)
 	}
 }

@@ -6,6 +6,8 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -121,11 +123,22 @@ func (w *Worker) do(ctx context.Context, turn store.Turn, holds *held) {
 	defer release()
 	outcome := store.Outcome{Again: time.Now().Add(unknownPause)}
 	if handle := w.Handlers[turn.Kind]; handle != nil {
-		outcome = handle(limit, turn)
+		outcome = w.handle(limit, turn, handle)
 	} else {
 		w.Log.Warn("a task has a kind that is not known here, it rests", "kind", turn.Kind, "lane", turn.Lane)
 	}
 	w.settle(ctx, turn, outcome)
+}
+
+// handle has handler do the tasks of turn. One that panics is not to end all instances one after the other: its tasks rest.
+func (w *Worker) handle(ctx context.Context, turn store.Turn, handler Handler) (o store.Outcome) {
+	defer func() {
+		if p := recover(); p != nil {
+			w.Log.Error("a task panicked, it rests", "kind", turn.Kind, "lane", turn.Lane, "cause", fmt.Sprint(p), "stack", string(debug.Stack()))
+			o = store.Outcome{Again: time.Now().Add(unknownPause), Failed: true}
+		}
+	}()
+	return handler(ctx, turn)
 }
 
 // settle ends turn, even if ctx has ended.

@@ -293,3 +293,21 @@ func TestBackoff(t *testing.T) {
 }
 
 var _ lanes = store.Store(nil)
+
+// TestRunPanic has a task panic: it rests, and the others are done.
+func TestRunPanic(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(store.Task{Lane: "bad", Kind: "note"}, store.Task{Lane: "good", Kind: "note"})
+		w.work(t, 90*time.Second, 0, func(_ context.Context, turn store.Turn) store.Outcome {
+			if turn.Lane == "bad" && turn.Attempts == 0 {
+				panic("so what")
+			}
+			w.note("%s", turn.Lane)
+			return store.Outcome{Done: 1}
+		})
+		if want := []string{"0s good", "1m0s bad"}; !slices.Equal(w.log, want) {
+			t.Errorf("got  %q\nwant %q", w.log, want)
+		}
+	})
+}
