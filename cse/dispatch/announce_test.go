@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/viot-project/viot/cse/primitive"
@@ -97,91 +98,93 @@ func announceDue(t *testing.T, d *Dispatcher, settles bool) store.Outcome {
 // TestAnnounceAgain has announcements go wrong in every way, and made what they are to be.
 func TestAnnounceAgain(t *testing.T) {
 	t.Parallel()
-	d, _ := newDispatcher(t)
-	h := &hostOf{held: map[string]resource.Attributes{}}
-	d.Entities = h
-	// No worker runs, so nobody waits for announcements longer than this.
-	request := func(op primitive.Operation, to, content string, want primitive.Status) {
-		t.Helper()
-		r := primitive.Request{Operation: op, To: to, From: "Cme", RequestID: newID(time.Now()), RequestExpiration: time.Now().Add(200 * time.Millisecond),
-			ResultContent: primitive.DefaultResult}
-		if content != "" {
-			r.Content = []byte(content)
+	synctest.Test(t, func(t *testing.T) { // time stands still while the store works
+		d, _ := newDispatcher(t)
+		h := &hostOf{held: map[string]resource.Attributes{}}
+		d.Entities = h
+		// No worker runs, so nobody waits for announcements longer than this.
+		request := func(op primitive.Operation, to, content string, want primitive.Status) {
+			t.Helper()
+			r := primitive.Request{Operation: op, To: to, From: "Cme", RequestID: newID(time.Now()), RequestExpiration: time.Now().Add(200 * time.Millisecond),
+				ResultContent: primitive.DefaultResult}
+			if content != "" {
+				r.Content = []byte(content)
+			}
+			if op == primitive.Create {
+				r.ResourceType = int(resource.TypeContainer)
+			}
+			if p := d.Handle(t.Context(), r); p.Status != want {
+				t.Fatalf("%s %s: got %d %s", op, to, p.Status, p.Content)
+			}
 		}
-		if op == primitive.Create {
-			r.ResourceType = int(resource.TypeContainer)
+		at := func() string {
+			n, err := d.Store.Get(t.Context(), primitive.Address{Path: "cse-in/ae/c"}, time.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, err := n.Resource.Decode()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(a["at"])
 		}
-		if p := d.Handle(t.Context(), r); p.Status != want {
-			t.Fatalf("%s %s: got %d %s", op, to, p.Status, p.Content)
+
+		h.refuses = primitive.TargetNotReachable
+		request(primitive.Create, "cse-in/ae", `{"m2m:cnt":{"rn":"c","lbl":["one"],"at":["/id-mn"]}}`, primitive.Created)
+		if o := announceDue(t, d, true); !o.Failed || o.Done != 0 || at() != "" {
+			t.Errorf("away: got %+v, announced at %q", o, at())
 		}
-	}
-	at := func() string {
-		n, err := d.Store.Get(t.Context(), primitive.Address{Path: "cse-in/ae/c"}, time.Now())
+		h.refuses = 0
+		announceDue(t, d, true)
+		if at() == "" || h.announcementsIn() != `["one"]` {
+			t.Errorf("back: got %q, %s", at(), h.announcementsIn())
+		}
+
+		// The instance dies after the update was told, and before it was noted.
+		request(primitive.Update, "cse-in/ae/c", `{"m2m:cnt":{"lbl":["two"]}}`, primitive.Updated)
+		announceDue(t, d, false)
+		if announceDue(t, d, true); h.announcementsIn() != `["two"]` {
+			t.Errorf("updated twice: got %s", h.announcementsIn())
+		}
+
+		// The announcement is deleted where it is: it is no longer announced there.
+		maps.DeleteFunc(h.held, func(_ string, a resource.Attributes) bool { return *a.Int("ty") == 10003 })
+		request(primitive.Update, "cse-in/ae/c", `{"m2m:cnt":{"lbl":["three"]}}`, primitive.Updated)
+		if announceDue(t, d, true); at() != "" {
+			t.Errorf("gone: got %s", at())
+		}
+
+		// An instance dies after the announcement was made, and before it was noted: it is found again.
+		request(primitive.Update, "cse-in/ae/c", `{"m2m:cnt":{"at":["/id-mn"]}}`, primitive.Updated)
+		original := get(t, d, "cse-in/ae/c")
+		attributes, err := original.Decode()
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, err := n.Resource.Decode()
+		address, err := d.announceAt(t.Context(), original, "/id-mn", d.announcementOf(original, attributes), false)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return string(a["at"])
-	}
+		turn := take(t, d, time.Now())
+		turn.Attempts = 1
+		settle(t, d, turn, d.Announce(t.Context(), turn))
+		if at() != `["`+address+`"]` || h.announcementsIn() != `["three"]` {
+			t.Errorf("made twice: got %s, %s", at(), h.announcementsIn())
+		}
 
-	h.refuses = primitive.TargetNotReachable
-	request(primitive.Create, "cse-in/ae", `{"m2m:cnt":{"rn":"c","lbl":["one"],"at":["/id-mn"]}}`, primitive.Created)
-	if o := announceDue(t, d, true); !o.Failed || o.Done != 0 || at() != "" {
-		t.Errorf("away: got %+v, announced at %q", o, at())
-	}
-	h.refuses = 0
-	announceDue(t, d, true)
-	if at() == "" || h.announcementsIn() != `["one"]` {
-		t.Errorf("back: got %q, %s", at(), h.announcementsIn())
-	}
+		// What may not be announced is not tried for ever.
+		h.refuses = primitive.OriginatorHasNoPrivilege
+		request(primitive.Update, "cse-in/ae/c", `{"m2m:cnt":{"at":["/id-mn","/id-asn"]}}`, primitive.Updated)
+		if o := announceDue(t, d, true); o.Failed || o.Done != 1 || at() != `["`+address+`"]` {
+			t.Errorf("refused: got %+v, %s", o, at())
+		}
 
-	// The instance dies after the update was told, and before it was noted.
-	request(primitive.Update, "cse-in/ae/c", `{"m2m:cnt":{"lbl":["two"]}}`, primitive.Updated)
-	announceDue(t, d, false)
-	if announceDue(t, d, true); h.announcementsIn() != `["two"]` {
-		t.Errorf("updated twice: got %s", h.announcementsIn())
-	}
-
-	// The announcement is deleted where it is: it is no longer announced there.
-	maps.DeleteFunc(h.held, func(_ string, a resource.Attributes) bool { return *a.Int("ty") == 10003 })
-	request(primitive.Update, "cse-in/ae/c", `{"m2m:cnt":{"lbl":["three"]}}`, primitive.Updated)
-	if announceDue(t, d, true); at() != "" {
-		t.Errorf("gone: got %s", at())
-	}
-
-	// An instance dies after the announcement was made, and before it was noted: it is found again.
-	request(primitive.Update, "cse-in/ae/c", `{"m2m:cnt":{"at":["/id-mn"]}}`, primitive.Updated)
-	original := get(t, d, "cse-in/ae/c")
-	attributes, err := original.Decode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	address, err := d.announceAt(t.Context(), original, "/id-mn", d.announcementOf(original, attributes), false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	turn := take(t, d, time.Now())
-	turn.Attempts = 1
-	settle(t, d, turn, d.Announce(t.Context(), turn))
-	if at() != `["`+address+`"]` || h.announcementsIn() != `["three"]` {
-		t.Errorf("made twice: got %s, %s", at(), h.announcementsIn())
-	}
-
-	// What may not be announced is not tried for ever.
-	h.refuses = primitive.OriginatorHasNoPrivilege
-	request(primitive.Update, "cse-in/ae/c", `{"m2m:cnt":{"at":["/id-mn","/id-asn"]}}`, primitive.Updated)
-	if o := announceDue(t, d, true); o.Failed || o.Done != 1 || at() != `["`+address+`"]` {
-		t.Errorf("refused: got %+v, %s", o, at())
-	}
-
-	h.refuses = 0
-	request(primitive.Delete, "cse-in/ae/c", "", primitive.Deleted)
-	if announceDue(t, d, true); h.announcementsIn() != "" {
-		t.Errorf("deleted: got %s", h.announcementsIn())
-	}
+		h.refuses = 0
+		request(primitive.Delete, "cse-in/ae/c", "", primitive.Deleted)
+		if announceDue(t, d, true); h.announcementsIn() != "" {
+			t.Errorf("deleted: got %s", h.announcementsIn())
+		}
+	})
 }
 
 func get(t *testing.T, d *Dispatcher, path string) resource.Resource {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -151,25 +152,27 @@ func (w *world) attributes() resource.Attributes {
 // TestOrder sends notices in order, and again under the same identifier when the target was away.
 func TestOrder(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, `{"nu":["a"]}`)
-	w.events(2)
-	w.away = true
-	w.want(0)
-	w.want(0) // the target has a rest
-	w.events(1)
-	w.want(400 * time.Millisecond)
-	w.away = false
-	w.want(time.Second, "a n1 1", "a n2 2", "a n3 3")
-	w.want(time.Hour)
-	w.events(1)
-	w.status = primitive.InternalServerError
-	w.want(0, "a n4 4")
-	w.status = primitive.OriginatorHasNoPrivilege
-	w.want(time.Second, "a n4 4")
-	w.want(time.Hour)
-	if got := fmt.Sprint(w.counts); got != "map[failed:2 refused:1 sent:3]" {
-		t.Errorf("got %s", got)
-	}
+	synctest.Test(t, func(t *testing.T) { // time stands still while the store works
+		w := newWorld(t, `{"nu":["a"]}`)
+		w.events(2)
+		w.away = true
+		w.want(0)
+		w.want(0) // the target has a rest
+		w.events(1)
+		w.want(400 * time.Millisecond)
+		w.away = false
+		w.want(time.Second, "a n1 1", "a n2 2", "a n3 3")
+		w.want(time.Hour)
+		w.events(1)
+		w.status = primitive.InternalServerError
+		w.want(0, "a n4 4")
+		w.status = primitive.OriginatorHasNoPrivilege
+		w.want(time.Second, "a n4 4")
+		w.want(time.Hour)
+		if got := fmt.Sprint(w.counts); got != "map[failed:2 refused:1 sent:3]" {
+			t.Errorf("got %s", got)
+		}
+	})
 }
 
 // TestBusy has a target refuse a notification for the moment: it is sent again.
