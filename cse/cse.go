@@ -60,8 +60,9 @@ func New(c Config, s store.Store, log hclog.Logger) *Server {
 			Admin: c.Admin, Releases: c.Releases, MaxResults: c.MaxResults, Log: log,
 		},
 	}
+	name := v.dispatcher.Identity.BaseID() + "." + c.SPID
 	v.client = httpbinding.NewClient(httpbinding.ClientOptions{
-		Timeout: c.RequestTimeout, MaxBody: c.MaxBody, TLS: c.Security.clientTLS(log),
+		Name: name, Timeout: c.RequestTimeout, MaxBody: c.MaxBody, TLS: c.Security.clientTLS(log),
 	})
 	router := &reach.Router{
 		Store: s, Identity: v.dispatcher.Identity, Client: v.client, Local: v.dispatcher,
@@ -99,7 +100,7 @@ func New(c Config, s store.Store, log hclog.Logger) *Server {
 	}}
 	binding := &httpbinding.Handler{
 		Dispatcher: account.Handler{Books: v.books, Identity: v.dispatcher.Identity, Next: v.dispatcher},
-		MaxBody:    c.MaxBody, Timeout: c.RequestTimeout, LongTimeout: c.LongTimeout,
+		Name:       name, MaxBody: c.MaxBody, Timeout: c.RequestTimeout, LongTimeout: c.LongTimeout,
 		AllowedOrigins: c.Security.AllowedOrigins, TrustedProxies: c.Security.TrustedProxies,
 	}
 	if checker := c.Security.checker(v.dispatcher.Identity, log); checker != nil {

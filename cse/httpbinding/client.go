@@ -27,12 +27,14 @@ var ErrUnreachable = errors.New("peer is unreachable")
 // NewClient; any number of goroutines may use it. Connections are kept for the next request.
 type Client struct {
 	http    http.Client
+	name    string
 	timeout time.Duration
 	maxBody int64
 }
 
 // ClientOptions are the bounds of a Client. Zero values stand for the defaults.
 type ClientOptions struct {
+	Name    string        // of the CSE in Via; empty to leave that as it is
 	Timeout time.Duration // from dialling to the end of the answer; 10 s
 	MaxBody int64         // bytes of an answer's content; 1 MiB
 	TLS     *tls.Config   // for https: own certificate, and the authorities to trust; nil trusts those of the system
@@ -58,7 +60,7 @@ func NewClient(o ClientOptions) *Client {
 		o.MaxBody = clientMaxBody
 	}
 	return &Client{
-		timeout: o.Timeout, maxBody: o.MaxBody,
+		name: o.Name, timeout: o.Timeout, maxBody: o.MaxBody,
 		http: http.Client{
 			Transport: &http.Transport{
 				DialContext:            (&net.Dialer{Timeout: min(dialTimeout, o.Timeout)}).DialContext,
@@ -185,6 +187,9 @@ func (c *Client) encode(ctx context.Context, u *url.URL, format serialisation.Fo
 		request.Header.Set("Content-Type", media)
 	}
 	setRequestHeaders(request.Header, r)
+	if via := passed(r.Via, c.name); via != "" {
+		request.Header.Set("Via", via)
+	}
 	return request, nil
 }
 

@@ -21,6 +21,7 @@ func (h *Handler) decode(w http.ResponseWriter, r *http.Request) (primitive.Requ
 	p := primitive.Request{To: target(r.URL.Path), ResultContent: primitive.DefaultResult, Structured: true}
 	a := answer{method: r.Method}
 	p.RemoteIP = h.remoteIP(r)
+	p.Via = strings.Join(r.Header["Via"], ",")
 	headersErr := decodeHeaders(r.Header, &p, &a)
 	if !utf8.ValidString(p.To) {
 		return p, a, primitive.Errorf(primitive.BadRequest, "the address is not UTF-8")

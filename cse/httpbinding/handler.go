@@ -27,6 +27,7 @@ type authenticator interface {
 // Handler serves the Mca reference point. Its fields are set before its first use and not changed.
 type Handler struct {
 	Dispatcher     dispatcher
+	Name           string         // of the CSE in Via; empty to let requests pass as often as they like
 	Authenticator  authenticator  // nil believes what requests claim
 	MaxBody        int64          // bytes of a request body; more is refused
 	Timeout        time.Duration  // for one request; the originator's own expiration may be shorter
@@ -43,6 +44,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	request, answer, err := h.decode(w, r)
+	if err == nil {
+		err = checkPasses(h.Name, request)
+	}
 	if err == nil && h.Authenticator != nil {
 		if request.From, err = h.Authenticator.Originator(r, request.From); err != nil {
 			answer.challenge = h.Authenticator.Challenge(err)
