@@ -5,7 +5,7 @@ import "time"
 // lifetimeCases are about expirationTime.
 var lifetimeCases = []conformanceCase{
 	{"TS-0001 9.6.1.3 a resource that has expired does not exist, nor what is below it", func(s *session) {
-		c := s.container(object{"et": stamp(700 * time.Millisecond)})
+		c := s.container(object{"et": stamp(3 * time.Second)})
 		i := s.create(c, tyCin, object{"m2m:cin": object{"con": "x"}}).want(2001).id()
 		s.get(c).want(2000)
 		s.eventually("expired", func() bool { return s.get(c).RSC == 4004 })
@@ -13,14 +13,14 @@ var lifetimeCases = []conformanceCase{
 		s.discovers(s.Root + "?fu=1")
 	}},
 	{"TS-0001 9.6.1.3 the name of what has expired is free", func(s *session) {
-		c := s.container(object{"rn": "c", "et": stamp(500 * time.Millisecond)})
+		c := s.container(object{"rn": "c", "et": stamp(3 * time.Second)})
 		s.eventually("expired", func() bool { return s.get(c).RSC == 4004 })
 		s.create(s.Root, tyCnt, object{"m2m:cnt": object{"rn": "c"}}).want(2001)
 	}},
 	{"TS-0001 9.6.8 the expiration of a child is told once", func(s *session) {
 		r := s.receive()
 		s.subscribe(s.Root, r, object{"enc": object{"net": []int{4}}})
-		s.container(object{"rn": "first", "et": stamp(500 * time.Millisecond)})
+		s.container(object{"rn": "first", "et": stamp(3 * time.Second)})
 		last := s.container(object{"rn": "last"})
 		r.next().has(s, "m2m:sgn/nev/rep/m2m:cnt/rn", "first")
 		s.remove(last).want(2002)
