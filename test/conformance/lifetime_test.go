@@ -5,9 +5,9 @@ import "time"
 // lifetimeCases are about expirationTime.
 var lifetimeCases = []conformanceCase{
 	{"TS-0001 9.6.1.3 a resource that has expired does not exist, nor what is below it", func(s *session) {
-		c := s.container(object{"et": stamp(3 * time.Second)})
+		c := s.container(object{})
 		i := s.create(c, tyCin, object{"m2m:cin": object{"con": "x"}}).want(2001).id()
-		s.get(c).want(2000)
+		s.put(c, object{"m2m:cnt": object{"et": stamp(3 * time.Second)}}).want(2004)
 		s.eventually("expired", func() bool { return s.get(c).RSC == 4004 })
 		s.get(i).want(4004)
 		s.discovers(s.Root + "?fu=1")
