@@ -36,6 +36,7 @@ func TestPostgreSQL(t *testing.T) {
 
 func open(t *testing.T, address string, n int) []store.Store {
 	t.Helper()
+	t.Cleanup(func() { wantConsistent(t, address) })
 	stores := make([]store.Store, n)
 	for i := range stores {
 		s, err := sqlstore.Open(address, sqlstore.Options{Connections: 4})
@@ -49,7 +50,6 @@ func open(t *testing.T, address string, n int) []store.Store {
 		})
 		stores[i] = s
 	}
-	t.Cleanup(func() { wantConsistent(t, address) })
 	return stores
 }
 
@@ -65,19 +65,22 @@ const faults = `
 	SELECT 'wrong count', t.ri FROM tally t WHERE t.cni <> (SELECT count(*) FROM resource WHERE pi = t.ri AND seq IS NOT NULL) UNION ALL
 	SELECT 'wrong size', t.ri FROM tally t WHERE t.cbs <> (SELECT coalesce(sum(cs), 0) FROM resource WHERE pi = t.ri AND seq IS NOT NULL)`
 
-// wantConsistent looks for faults in the database at address.
+// deadlocks are how often PostgreSQL had to end a transaction because several waited for each other.
+const deadlocks = `SELECT 'deadlocks', CAST(deadlocks AS text) FROM pg_stat_database WHERE datname = current_database() AND deadlocks > 0 UNION ALL`
+
+// wantConsistent looks for faults in the database at address, which nobody uses any more.
 func wantConsistent(t *testing.T, address string) {
 	t.Helper()
-	driver, source := "pgx", address
+	driver, source, query := "pgx", address, deadlocks+faults
 	if path, ok := strings.CutPrefix(address, "sqlite:"); ok {
-		driver, source = "sqlite", path
+		driver, source, query = "sqlite", path, faults
 	}
 	db, err := sql.Open(driver, source)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	rows, err := db.Query(faults)
+	rows, err := db.Query(query)
 	if err != nil {
 		t.Fatalf("look for faults: %v", err)
 	}

@@ -36,9 +36,10 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, limit int, after func(
 		}
 		swept += n
 	}
+	// What others have locked they sweep themselves, or need again.
 	for _, query := range []string{
-		`DELETE FROM receipt WHERE id IN (SELECT id FROM receipt WHERE et <= $1 ORDER BY et LIMIT $2)`,
-		`DELETE FROM message WHERE seq IN (SELECT seq FROM message WHERE et < $1 ORDER BY et LIMIT $2)`,
+		`DELETE FROM receipt WHERE id IN (SELECT id FROM receipt WHERE et <= $1 ORDER BY et LIMIT $2` + s.dialect.skip + `)`,
+		`DELETE FROM message WHERE seq IN (SELECT seq FROM message WHERE et < $1 ORDER BY et LIMIT $2` + s.dialect.skip + `)`,
 	} {
 		var n int64
 		if err := s.write(ctx, func(t *tx) (err error) {
@@ -50,7 +51,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, limit int, after func(
 		swept += int(n)
 	}
 	if err := s.write(ctx, func(t *tx) error { // a turn that is over says no more than one that was never taken
-		t.exec(`DELETE FROM turn WHERE job IN (SELECT job FROM turn WHERE due <= $1 LIMIT $2)`, micros(now), limit)
+		t.exec(`DELETE FROM turn WHERE job IN (SELECT job FROM turn WHERE due <= $1 LIMIT $2`+s.dialect.skip+`)`, micros(now), limit)
 		return nil
 	}); err != nil {
 		return swept, s.fail("sweep turns", err)

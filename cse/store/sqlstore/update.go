@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -10,13 +11,29 @@ import (
 	"github.com/viot-project/viot/cse/store"
 )
 
-// Update changes one resource under the lock of its tally.
+// errShortens says that an update cuts lifetimes below the resource, which it has not locked.
+var errShortens = errors.New("what is below must be locked, too")
+
+// Update changes one resource under the lock of its tally; if it cuts lifetimes, under the locks of all that is below it.
 func (s *Store) Update(ctx context.Context, a primitive.Address, now time.Time, change func(store.Node) (store.Change, error)) (resource.Resource, error) {
+	for deep := false; ; {
+		r, err := s.updateOnce(ctx, a, now, deep, change)
+		switch {
+		case errors.Is(err, errShortens):
+			deep = true
+		case !errors.Is(err, errMoved):
+			return r, err
+		}
+	}
+}
+
+func (s *Store) updateOnce(ctx context.Context, a primitive.Address, now time.Time, deep bool,
+	change func(store.Node) (store.Change, error)) (resource.Resource, error) {
 	var result resource.Resource
 	var refused error
 	err := s.write(ctx, func(t *tx) error {
 		refused = nil
-		before, err := t.lockNode(ctx, a, now)
+		before, err := t.lockNode(ctx, a, now, deep)
 		if err != nil {
 			return err
 		}
@@ -24,6 +41,10 @@ func (s *Store) Update(ctx context.Context, a primitive.Address, now time.Time, 
 		if err != nil {
 			refused = err
 			return err
+		}
+		shortens := expiry(c.Resource.ExpiresAt) < expiry(before.Resource.ExpiresAt)
+		if shortens && !deep {
+			return errShortens
 		}
 		n := watched{store.Node{Resource: c.Resource}, before.gone}
 		r := &n.Resource
@@ -55,7 +76,7 @@ func (s *Store) Update(ctx context.Context, a primitive.Address, now time.Time, 
 		if err := t.replaceTerms(before.Resource, *r); err != nil {
 			return err
 		}
-		if expiry(r.ExpiresAt) < expiry(before.Resource.ExpiresAt) {
+		if shortens {
 			t.exec(`UPDATE resource SET et = $1 WHERE path > $2 AND path < $3 AND et > $1`, expiry(r.ExpiresAt), r.Path+"/", r.Path+"0")
 		}
 		if c.MaxAge != nil {
@@ -75,6 +96,9 @@ func (s *Store) Update(ctx context.Context, a primitive.Address, now time.Time, 
 	})
 	if refused != nil {
 		return resource.Resource{}, refused
+	}
+	if errors.Is(err, errMoved) || errors.Is(err, errShortens) {
+		return resource.Resource{}, err
 	}
 	if err != nil {
 		return resource.Resource{}, s.fail("update "+a.String(), err)
@@ -98,11 +122,41 @@ func number(instances []resource.Resource, parent *resource.Resource, last int64
 	return numbered
 }
 
-// lockNode locks the tally of the resource at a, which has no edge, and returns the resource.
-func (t *tx) lockNode(ctx context.Context, a primitive.Address, now time.Time) (watched, error) {
-	t.lockParents([]*creation{{Creation: store.Creation{Parent: a, Now: now}}})
-	// Read it again: what another transaction committed while this one waited for the lock counts.
-	return t.watchedNode(ctx, a, now)
+// lockNode locks the tally of the resource at a, which has no edge, or that of its parent if it is an instance; and if deep, those below
+// it. It returns the resource, or errMoved if that is no longer the one it locked.
+func (t *tx) lockNode(ctx context.Context, a primitive.Address, now time.Time, deep bool) (watched, error) {
+	var locked []string
+	if deep {
+		found, err := t.watchedNode(ctx, a, now)
+		if err == nil {
+			err = t.lockFamily(ctx, found.Resource)
+		}
+		if err != nil {
+			return watched{}, err
+		}
+		locked = []string{found.holder()}
+	} else {
+		column, value := "path", a.Path
+		if a.ID != "" {
+			column, value = "ri", a.ID
+		}
+		t.want(into(&locked, scanText), `SELECT t.ri FROM tally t WHERE t.ri = (SELECT CASE WHEN r.seq IS NULL THEN r.ri ELSE r.pi END
+			FROM resource r WHERE r.`+column+` = $1)`+t.dialect.lock, value)
+	}
+	// What another transaction committed while this one waited for the lock counts.
+	n, err := t.watchedNode(ctx, a, now)
+	if err == nil && !slices.Contains(locked, n.holder()) {
+		err = errMoved
+	}
+	return n, err
+}
+
+// holder is the identifier of the tally whose lock guards the row of n.
+func (n watched) holder() string {
+	if n.Resource.Type.Instance() {
+		return n.Resource.ParentID
+	}
+	return n.Resource.ID
 }
 
 func (t *tx) replaceLabels(id string, own []string) {

@@ -74,6 +74,7 @@ func Run(t *testing.T, open func(t *testing.T, n int) []store.Store) {
 		"messages under concurrency": testMessagesConcurrently,
 		"wake for messages":          testWakeForMessages,
 		"listen ends":                testListenEnds,
+		"everything at once":         testStorm,
 		"closed":                     testClosed,
 	} {
 		t.Run(name, func(t *testing.T) {
