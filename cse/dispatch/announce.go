@@ -21,6 +21,8 @@ const (
 	// followWait is how long other requests wait for announcements to follow them. It is short, because a CSE that is away must not slow
 	// down every change of what was announced to it.
 	followWait = 300 * time.Millisecond
+	// maxAnnouncements bounds the announcements of one resource, which are made one after the other.
+	maxAnnouncements = 256
 	// pendingNote is the note in a resource of where it is still to be announced: CSE-IDs, or addresses to be announced under.
 	pendingNote = "pending"
 	// announcedNote is the note of what the announcements of a resource hold, as an announcedContent by their address.
@@ -57,6 +59,9 @@ func (q *request) toAnnounce(r *resource.Resource, attributes, before resource.A
 	before.Note(pendingNote, &pending)
 	if asked {
 		wanted := unique(attributes.Strings("at"))
+		if len(wanted) > maxAnnouncements {
+			return primitive.Errorf(primitive.BadRequest, "a resource is announced to at most %d others (announceTo)", maxAnnouncements)
+		}
 		pending = slices.DeleteFunc(pending, func(target string) bool { return !slices.Contains(wanted, target) })
 		for _, target := range wanted {
 			i := slices.IndexFunc(done, func(address string) bool { return address == target || cseOf(address) == target })

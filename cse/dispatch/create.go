@@ -190,7 +190,7 @@ func invalidChild(parent, child resource.Type) error {
 // announcement names at the CSE of its original.
 func (q *request) policies(ctx context.Context, t resource.Type, attributes resource.Attributes) ([]string, error) {
 	var ids []string
-	for _, to := range attributes.Strings("acpi") {
+	for _, to := range unique(attributes.Strings("acpi")) {
 		if t.Original() != 0 && !q.d.Identity.Local(to) {
 			continue
 		}

@@ -176,13 +176,7 @@ func (d *Dispatcher) tell(id string, a resource.Attributes, e event, content map
 
 // targets are the notificationURIs of a subscription, each once.
 func targets(a resource.Attributes) []string {
-	var list []string
-	for _, target := range a.Strings("nu") {
-		if !slices.Contains(list, target) {
-			list = append(list, target)
-		}
-	}
-	return list
+	return unique(a.Strings("nu"))
 }
 
 // childCreated is what the subscriptions of parent tell of a new child.

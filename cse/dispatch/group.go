@@ -83,6 +83,9 @@ type member struct {
 // said by the attributes of the group.
 func (q *request) enrol(ctx context.Context, group, to resource.Attributes) error {
 	named := unique(to.Strings("mid"))
+	if len(named) > maxFanOut { // no request could go to all of them
+		return primitive.Errorf(primitive.MaxNumberOfMemberExceeded, "a group has at most %d members", maxFanOut)
+	}
 	found := make([]member, len(named))
 	failed := make([]error, len(named))
 	parallel(len(named), func(i int) {

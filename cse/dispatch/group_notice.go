@@ -2,6 +2,8 @@ package dispatch
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -97,7 +99,7 @@ func notifyGroup(ctx context.Context, q *request, n store.Node) (primitive.Respo
 		if err != nil {
 			return primitive.Response{}, err
 		}
-		tasks = append(tasks, store.Task{Lane: TaskGroupNotice + " " + n.Resource.ID + " " + told.Receiver, Kind: TaskGroupNotice, Body: body})
+		tasks = append(tasks, store.Task{Lane: groupNoticeLane(n.Resource.ID, told.Receiver), Kind: TaskGroupNotice, Body: body})
 	}
 	if len(tasks) > 0 {
 		if err := q.d.Store.Add(ctx, tasks...); err != nil {
@@ -105,6 +107,12 @@ func notifyGroup(ctx context.Context, q *request, n store.Node) (primitive.Respo
 		}
 	}
 	return primitive.Response{Status: primitive.OK}, nil
+}
+
+// groupNoticeLane is the lane of what group passes on to receiver, of which an index has only a digest: others choose how long it is.
+func groupNoticeLane(group, receiver string) string {
+	sum := sha256.Sum256([]byte(receiver))
+	return TaskGroupNotice + " " + group + " " + hex.EncodeToString(sum[:10])
 }
 
 // PassOnNotices does tasks of the kind TaskGroupNotice: one by one, or put together as the group's notifyAggregation says.

@@ -268,3 +268,56 @@ func TestDeleteByGroup(t *testing.T) {
 	turn := take(t, d, time.Now())
 	settle(t, d, turn, d.CarryOut(t.Context(), turn)) // fails if a member's deletion has replaced the task
 }
+
+// names are n strings in JSON, each different.
+func names(prefix string, n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `,"%s%d"`, prefix, i)
+	}
+	return b.String()[1:]
+}
+
+// TestLongLists refuses lists that would make a resource cost far more than what it holds.
+func TestLongLists(t *testing.T) {
+	t.Parallel()
+	d, r := newDispatcher(t)
+	create(t, d, "cse-in/ae", 9, `{"m2m:grp":{"mnm":1000000,"mid":[`+names("C", maxFanOut+1)+`]}}`, primitive.MaxNumberOfMemberExceeded)
+	create(t, d, "cse-in/ae", 3, `{"m2m:cnt":{"at":[`+names("/id-", maxAnnouncements+1)+`]}}`, primitive.BadRequest)
+	create(t, d, "cse-in/ae", 23, `{"m2m:sub":{"nu":[`+names("http://x/", maxSubscriptionTargets+1)+`]}}`, primitive.BadRequest)
+	if len(r.taken) > 0 {
+		t.Errorf("%d were asked", len(r.taken))
+	}
+	create(t, d, "cse-in/ae", 23, `{"m2m:sub":{"rn":"s","nu":["Cme"]}}`, primitive.Created)
+	handle(t, d, primitive.Request{Operation: primitive.Update, To: "cse-in/ae/s", From: "Cme",
+		Content: []byte(`{"m2m:sub":{"nu":[` + names("http://x/", maxSubscriptionTargets+1) + `]}}`)}, primitive.BadRequest)
+}
+
+// TestLargePriorEvents has a subscription ask for what came before it, but it is too much to be kept for its targets.
+func TestLargePriorEvents(t *testing.T) {
+	t.Parallel()
+	d, _ := newDispatcher(t)
+	large(t, d, 6)
+	create(t, d, "cse-in/ae/large", 23, `{"m2m:sub":{"nu":["Cme","/id-in/Cme","cse-in/ae","//sp.example/id-in/Cme"],"enc":{"net":[3]},"psn":6}}`,
+		primitive.Created)
+	turns, err := d.Store.Take(t.Context(), time.Now(), time.Minute, 10, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	total := 0
+	for _, turn := range turns {
+		total += len(turn.Tasks)
+	}
+	if total == 0 || total > maxResultBytes>>20 {
+		t.Errorf("got %d notices of 1 MiB", total)
+	}
+}
+
+// TestGroupNoticeLane has a lane that an index can hold, whoever is told.
+func TestGroupNoticeLane(t *testing.T) {
+	t.Parallel()
+	short, long := groupNoticeLane("grp1", "http://x"), groupNoticeLane("grp1", "http://x"+strings.Repeat("x", 1<<20))
+	if short == long || len(long) != len(short) || short == groupNoticeLane("grp2", "http://x") {
+		t.Errorf("got %q and %q", short, long)
+	}
+}

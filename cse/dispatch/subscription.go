@@ -182,6 +182,9 @@ func admitSubscription(ctx context.Context, q *request, b *birth) error {
 	if err := fitCriteria(parent.Resource.Type, b.given.Criteria()); err != nil {
 		return err
 	}
+	if err := fewTargets(b.given); err != nil {
+		return err
+	}
 	b.id = b.t.Prefix() + newID(q.now)
 	if err := q.verify(ctx, b.id, targets(b.given)); err != nil {
 		return err
@@ -203,6 +206,10 @@ func (q *request) lastInstances(ctx context.Context, parent resource.Resource, a
 		return nil, nil
 	}
 	most := int(min(*number, int64(q.d.MaxResults)))
+	// What is told is kept for each target until it is sent.
+	if each := parent.Bytes / parent.Count * int64(max(len(targets(a)), 1)); each > 0 {
+		most = max(1, min(most, int(maxResultBytes/each)))
+	}
 	first := parent.StateTag - int64(most) + 1
 	filter := primitive.Filter{Level: 1, StateTagBigger: &first}
 	for _, t := range []resource.Type{resource.TypeContentInstance, resource.TypeTimeSeriesInstance, resource.TypeFlexContainerInstance} {
@@ -225,6 +232,17 @@ func priorEvents(q *request, parent store.Node, s resource.Resource) (store.Effe
 		}
 	}
 	return effects, nil
+}
+
+// maxSubscriptionTargets bounds the targets of one subscription: each gets its own copy of every notification.
+const maxSubscriptionTargets = 256
+
+// fewTargets checks how many targets a subscription with the attributes a has.
+func fewTargets(a resource.Attributes) error {
+	if n := len(targets(a)); n > maxSubscriptionTargets {
+		return primitive.Errorf(primitive.BadRequest, "the subscription has %d targets, at most %d are possible", n, maxSubscriptionTargets)
+	}
+	return nil
 }
 
 // fitCriteria checks c against the type of the resource that is subscribed to.
@@ -258,6 +276,9 @@ func reviseSubscription(ctx context.Context, q *request, n store.Node, given res
 	}
 	// What makes the update invalid must show before anybody is asked.
 	if _, err := q.change(n, given, time.Time{}); err != nil {
+		return err
+	}
+	if err := fewTargets(given); err != nil {
 		return err
 	}
 	known := targets(before)
