@@ -254,8 +254,11 @@ func (b *Books) flush(ctx context.Context) error {
 	return err
 }
 
-// restore puts u back. The metrics have it already. The caller holds mu.
+// restore puts u back, as far as there is room. The metrics have it already. The caller holds mu.
 func (b *Books) restore(u store.Usage) {
+	if _, known := b.counted[u.Originator]; !known && len(b.counted) >= maxOriginators {
+		u.Originator = Others
+	}
 	was := b.counted[u.Originator]
 	was.Requests += u.Requests
 	was.Refused += u.Refused

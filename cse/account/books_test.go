@@ -217,3 +217,41 @@ func TestNilBooks(t *testing.T) {
 	b.Notified("Ca", 1)
 	b.Stored("Ca", 1)
 }
+
+// TestBooksAreBounded has many originators come and go while the store is away.
+func TestBooksAreBounded(t *testing.T) {
+	t.Parallel()
+	b, ledger := newBooks(Limits{})
+	ledger.away = true
+	now := time.Now()
+	const rounds = 3
+	for round := range rounds {
+		for i := range maxOriginators + 10 {
+			if err := b.Admit(fmt.Sprintf("C%d-%d", round, i), 1, now); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := b.Refresh(t.Context(), now); !errors.Is(err, errAway) {
+			t.Fatalf("got %v", err)
+		}
+	}
+	total := int64(0)
+	for _, u := range b.counted {
+		total += u.Requests
+	}
+	if len(b.counted) > maxOriginators+1 || total != rounds*(maxOriginators+10) {
+		t.Errorf("got %d originators with %d requests", len(b.counted), total)
+	}
+	ledger.away = false
+	if err := b.Refresh(t.Context(), now); err != nil {
+		t.Fatal(err)
+	}
+	for range promoteAfter {
+		if err := b.Admit("Cregular", 1, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !b.metric.labels["Cregular"] {
+		t.Error("an originator that sends often has no label because others came and went")
+	}
+}

@@ -56,7 +56,10 @@ func (m *metrics) label(originator string, request bool) string {
 		return originator
 	case originator == Others || len(m.labels) >= maxLabels:
 		return otherLabel
-	case request && (len(m.seen) < maxOriginators || m.seen[originator] > 0):
+	case request:
+		if len(m.seen) >= maxOriginators { // most of them come and go
+			clear(m.seen)
+		}
 		if m.seen[originator]++; m.seen[originator] >= promoteAfter {
 			delete(m.seen, originator)
 			m.labels[originator] = true

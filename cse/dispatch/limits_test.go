@@ -321,3 +321,17 @@ func TestGroupNoticeLane(t *testing.T) {
 		t.Errorf("got %q and %q", short, long)
 	}
 }
+
+// TestEndBeforeExecution has an instance end while a request waits for its execution time: it is sent to another one.
+func TestEndBeforeExecution(t *testing.T) {
+	t.Parallel()
+	d, _ := newDispatcher(t)
+	ending, end := context.WithCancel(t.Context())
+	d.Ending = ending
+	end()
+	p := handle(t, d, primitive.Request{Operation: primitive.Retrieve, To: "cse-in/ae", From: "Cme", OperationExecution: time.Now().Add(time.Hour)},
+		primitive.InternalServerError)
+	if p.RetryAfter == 0 {
+		t.Errorf("got %s, want it to say when to try again", p.Content)
+	}
+}

@@ -94,9 +94,16 @@ func (q *request) untilExecution(ctx context.Context) error {
 	}
 	timer := time.NewTimer(time.Until(at))
 	defer timer.Stop()
+	var ending <-chan struct{}
+	if q.d.Ending != nil {
+		ending = q.d.Ending.Done()
+	}
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-ending:
+		return &primitive.Error{Status: primitive.InternalServerError, RetryAfter: time.Second,
+			Detail: "this instance ends before the request is to be carried out; send it again"}
 	case <-timer.C:
 		q.now = time.Now()
 		return nil
