@@ -342,10 +342,21 @@ func (q *request) isOriginator(ctx context.Context, target string) (bool, error)
 	return err == nil && n.Resource.ID == q.originator, err
 }
 
-// ExpireSubscription deletes the subscription with the identifier id, which has notified as often as it was to. One that is gone is no
-// error.
+// ExpireSubscription deletes the subscription with the identifier id, which has notified as often as it was to, and what it has not sent
+// yet. One that is gone is no error.
 func (d *Dispatcher) ExpireSubscription(ctx context.Context, id string) error {
-	_, err := d.Store.Delete(ctx, primitive.Address{ID: id}, time.Now(), func(store.Node) error { return nil }, d.removed)
+	forget := func(r store.Removal) (store.Effects, error) {
+		var e store.Effects
+		a, err := r.Resource.Decode()
+		if err != nil {
+			return e, err
+		}
+		for _, target := range targets(a) {
+			e.Tasks = append(e.Tasks, notify.Forget(id, target))
+		}
+		return e, e.Join(d.removed(r))
+	}
+	_, err := d.Store.Delete(ctx, primitive.Address{ID: id}, time.Now(), func(store.Node) error { return nil }, forget)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}

@@ -46,6 +46,11 @@ func (n Notice) Task() store.Task {
 	return store.Task{Lane: lane(n.Subscription, n.Target), Kind: Kind, Body: body}
 }
 
+// Forget drops the notices of a subscription to a target that have not been sent.
+func Forget(subscription, target string) store.Task {
+	return store.Task{Lane: lane(subscription, target), Kind: Kind, Replace: true}
+}
+
 // lane is that of the notices of one subscription to one target.
 func lane(subscription, target string) string {
 	hash := sha256.Sum256([]byte(target))

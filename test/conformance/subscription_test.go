@@ -111,6 +111,17 @@ var subscriptionCases = []conformanceCase{
 			s.Errorf("got three notifications within %v", gap)
 		}
 	}},
+	{"TS-0001 9.6.8 an expiration counter holds for events that come at once", func(s *session) {
+		c, r, su := s.container(object{}), s.receive(), s.receive()
+		s.subscribe(c, r, object{"exc": 2, "su": su.URL})
+		for i := range 5 {
+			s.put(c, object{"m2m:cnt": object{"mni": 5 + i}}).want(2004)
+		}
+		su.next().has(s, "m2m:sgn/sud", true)
+		r.next()
+		r.next()
+		r.none()
+	}},
 	{"TS-0001 9.6.8 an expiration counter ends the subscription, of which its subscriber is told", func(s *session) {
 		c, r, su := s.container(object{}), s.receive(), s.receive()
 		sub := s.subscribe(c, r, object{"exc": 2, "su": su.URL})
