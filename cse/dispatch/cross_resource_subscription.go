@@ -38,6 +38,9 @@ const (
 // subscriptions, and notifies if their events come together in a time window, or do not.
 var crossResourceSubscription = behaviour{
 	admit: func(ctx context.Context, q *request, b *birth) error {
+		if err := fewTargets(b.given); err != nil {
+			return err
+		}
 		b.id = b.t.Prefix() + newID(q.now)
 		return q.verify(ctx, b.id, targets(b.given))
 	},
@@ -112,6 +115,9 @@ func reviseCrossResource(ctx context.Context, q *request, n store.Node, given re
 		return err
 	}
 	if _, err := q.change(n, given, time.Time{}); err != nil { // what makes the update invalid must show before anybody is asked
+		return err
+	}
+	if err := fewTargets(given); err != nil {
 		return err
 	}
 	known := targets(before)

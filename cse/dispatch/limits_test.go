@@ -285,6 +285,8 @@ func TestLongLists(t *testing.T) {
 	create(t, d, "cse-in/ae", 9, `{"m2m:grp":{"mnm":1000000,"mid":[`+names("C", maxFanOut+1)+`]}}`, primitive.MaxNumberOfMemberExceeded)
 	create(t, d, "cse-in/ae", 3, `{"m2m:cnt":{"at":[`+names("/id-", maxAnnouncements+1)+`]}}`, primitive.BadRequest)
 	create(t, d, "cse-in/ae", 23, `{"m2m:sub":{"nu":[`+names("http://x/", maxSubscriptionTargets+1)+`]}}`, primitive.BadRequest)
+	create(t, d, "cse-in/ae", 48, `{"m2m:crs":{"nu":[`+names("http://x/", maxSubscriptionTargets+1)+`],"twt":1,"tws":"PT1S",
+		"rrat":["cse-in/ae"],"encs":{"enc":[{"net":[1]}]}}}`, primitive.BadRequest)
 	if len(r.taken) > 0 {
 		t.Errorf("%d were asked", len(r.taken))
 	}
