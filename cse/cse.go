@@ -244,9 +244,12 @@ func (v *Server) prepare(ctx context.Context) bool {
 	}
 }
 
+// prepareTimeout bounds one try to make the store ready, which takes long if a new version has to change a large one.
+const prepareTimeout = 15 * time.Minute
+
 // Prepare makes the store ready once. Serve does it by itself; a caller that only uses Handler does it first.
 func (v *Server) Prepare(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, v.config.RequestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
 	defer cancel()
 	if err := v.store.Prepare(ctx, v.dispatcher.Base(time.Now())); err != nil {
 		return err

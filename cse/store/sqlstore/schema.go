@@ -8,7 +8,9 @@ import (
 )
 
 // migrations are the steps from an empty database to the present schema; the version of a schema is how many of them it has
-// had. Steps are only ever added. INTEGER, TEXT, JSON, BYTES, SERIAL (a primary key that grows) and ROOMY are the dialect's to spell.
+// had. Steps are only ever added. They must leave a schema on which the version before this one can go on to serve, that is, columns it
+// does not know have defaults; it does not start on it any more. INTEGER, TEXT, JSON, BYTES, SERIAL (a primary key that grows) and ROOMY
+// are the dialect's to spell.
 //
 // Columns are named after the attributes they hold (TS-0001 short names). Times are microseconds since 1970.
 var migrations = [][]string{{
@@ -114,7 +116,12 @@ var migrations = [][]string{{
 		sent INTEGER NOT NULL,
 		notifications INTEGER NOT NULL)`,
 	`CREATE INDEX resource_creator ON resource (creator) WHERE seq IS NULL`,
+}, {
+	// No step of the schema: what had been stored before the steps above has been described, see Store.describe.
 }}
+
+// described is the version that says so.
+const described = 5
 
 // Prepare makes the schema current and the CSEBase present. When both are, it is one query.
 func (s *Store) Prepare(ctx context.Context, base resource.Resource) error {
@@ -141,12 +148,18 @@ func (s *Store) Prepare(ctx context.Context, base resource.Resource) error {
 			return nil
 		}
 	}
-	err = s.write(ctx, func(t *tx) error {
-		if err := t.migrate(ctx); err != nil {
+	complete := false
+	err = s.write(ctx, func(t *tx) (err error) {
+		if complete, err = t.migrate(ctx, false); err != nil {
 			return err
 		}
 		return t.putBase(ctx, base)
 	})
+	if err == nil && !complete {
+		if err = s.describe(ctx); err == nil {
+			err = s.write(ctx, func(t *tx) error { _, err := t.migrate(ctx, true); return err })
+		}
+	}
 	if err != nil {
 		return s.fail("prepare store", err)
 	}
@@ -154,37 +167,41 @@ func (s *Store) Prepare(ctx context.Context, base resource.Resource) error {
 }
 
 // migrate runs the steps that the schema lacks; only one transaction at a time does. Each statement goes by itself, as it cannot be
-// understood before those in front of it have been carried out.
-func (t *tx) migrate(ctx context.Context) error {
+// understood before those in front of it have been carried out. It goes no further than to what must be described before, unless that
+// has been done or there is nothing to describe, and reports whether the schema is complete.
+func (t *tx) migrate(ctx context.Context, done bool) (complete bool, err error) {
 	step := func(query string, args ...any) error {
 		t.exec(query, args...)
 		return t.flush(ctx)
 	}
 	if err := step(t.dialect.setupLock); err != nil {
-		return err
+		return false, err
 	}
 	if err := step(`CREATE TABLE IF NOT EXISTS schema_version (version bigint PRIMARY KEY)`); err != nil {
-		return err
+		return false, err
 	}
 	versions, err := ask(ctx, t, scanInt, `SELECT coalesce(max(version), 0) FROM schema_version`)
 	if err != nil {
-		return err
+		return false, err
 	}
 	version := int(versions[0])
 	if version > len(migrations) {
-		return fmt.Errorf("the schema has version %d, this program knows %d: use a newer one", version, len(migrations))
+		return false, fmt.Errorf("the schema has version %d, this program knows %d: use a newer one", version, len(migrations))
 	}
 	for v, steps := range migrations[version:] {
+		if version > 0 && version+v+1 == described && !done {
+			return false, nil
+		}
 		for _, s := range steps {
 			if err := step(t.dialect.types.Replace(s)); err != nil {
-				return fmt.Errorf("migrate schema to version %d: %w", version+v+1, err)
+				return false, fmt.Errorf("migrate schema to version %d: %w", version+v+1, err)
 			}
 		}
 		if err := step(`INSERT INTO schema_version (version) VALUES ($1)`, version+v+1); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return true, nil
 }
 
 func (t *tx) putBase(ctx context.Context, base resource.Resource) error {
