@@ -137,7 +137,8 @@ func (l *creates) check() {
 // contents are the instances in a container.
 func contents(t *testing.T, c *client.Client, container string) []client.ContentInstance {
 	var list []client.ContentInstance
-	for address, err := range c.Discover(t.Context(), container, client.Filter{ResourceTypes: []client.ResourceType{client.TypeContentInstance}}) {
+	instances := client.Filter{ResourceTypes: []client.ResourceType{client.TypeContentInstance}}
+	for address, err := range c.Discover(t.Context(), container, instances) {
 		if !must(t, "discover", err) {
 			return list
 		}
@@ -199,7 +200,8 @@ func (l *ring) check() {
 		l.t.Errorf("got the instances %v of %d, want the last %d", tags, l.published, ringSize)
 	}
 	if c.CurrentNrOfInstances != ringSize || c.CurrentByteSize != size || c.StateTag != l.published {
-		l.t.Errorf("got cni %d, cbs %d, st %d; want %d, %d, %d", c.CurrentNrOfInstances, c.CurrentByteSize, c.StateTag, ringSize, size, l.published)
+		l.t.Errorf("got cni %d, cbs %d, st %d; want %d, %d, %d", c.CurrentNrOfInstances, c.CurrentByteSize, c.StateTag,
+			ringSize, size, l.published)
 	}
 }
 

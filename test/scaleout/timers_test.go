@@ -97,8 +97,8 @@ func newExpirations(t *testing.T, app *client.Client) *expirations {
 		err := n.Event.Decode(&c)
 		return c.ResourceName, err
 	}))
-	create(t, app, "cse-in/app/mortals", &client.Subscription{NotificationURI: []string{target},
-		EventCriteria: &client.EventCriteria{Events: []client.Event{client.EventDeleteChild}, ChildTypes: []client.ResourceType{client.TypeContainer}}})
+	create(t, app, "cse-in/app/mortals", &client.Subscription{NotificationURI: []string{target}, EventCriteria: &client.EventCriteria{
+		Events: []client.Event{client.EventDeleteChild}, ChildTypes: []client.ResourceType{client.TypeContainer}}})
 	now := time.Now()
 	for i := range 40 {
 		name := fmt.Sprintf("m%02d", i)

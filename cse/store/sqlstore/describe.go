@@ -16,8 +16,8 @@ func (s *Store) describe(ctx context.Context) error {
 		var page []resource.Resource
 		err := s.write(ctx, func(t *tx) (err error) {
 			// In the order of identifiers, as all lock. Instances need no lock for what nobody else changes.
-			t.exec(`SELECT t.ri FROM tally t WHERE t.ri IN (SELECT ri FROM resource WHERE ri > $1 ORDER BY ri LIMIT $2) ORDER BY t.ri`+t.dialect.lock,
-				after, describePage)
+			t.exec(`SELECT t.ri FROM tally t WHERE t.ri IN (SELECT ri FROM resource WHERE ri > $1 ORDER BY ri LIMIT $2)
+				ORDER BY t.ri`+t.dialect.lock, after, describePage)
 			page, err = ask(ctx, t, scanResource, `SELECT `+resourceColumns+` FROM resource r LEFT JOIN tally t ON t.ri = r.ri
 				WHERE r.ri > $1 ORDER BY r.ri LIMIT $2`, after, describePage)
 			if err != nil {

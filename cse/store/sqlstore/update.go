@@ -15,7 +15,8 @@ import (
 var errShortens = errors.New("what is below must be locked, too")
 
 // Update changes one resource under the lock of its tally; if it cuts lifetimes, under the locks of all that is below it.
-func (s *Store) Update(ctx context.Context, a primitive.Address, now time.Time, change func(store.Node) (store.Change, error)) (resource.Resource, error) {
+func (s *Store) Update(ctx context.Context, a primitive.Address, now time.Time,
+	change func(store.Node) (store.Change, error)) (resource.Resource, error) {
 	for deep := false; ; {
 		r, err := s.updateOnce(ctx, a, now, deep, change)
 		switch {
