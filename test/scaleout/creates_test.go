@@ -137,8 +137,8 @@ func (l *creates) check() {
 // contents are the instances in a container.
 func contents(t *testing.T, c *client.Client, container string) []client.ContentInstance {
 	var list []client.ContentInstance
-	instances := client.Filter{ResourceTypes: []client.ResourceType{client.TypeContentInstance}}
-	for address, err := range c.Discover(t.Context(), container, instances) {
+	all := client.Filter{ResourceTypes: []client.ResourceType{client.TypeContentInstance}}
+	for address, err := range c.Discover(t.Context(), container, all) {
 		if !must(t, "discover", err) {
 			return list
 		}
