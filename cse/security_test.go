@@ -9,7 +9,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -197,6 +199,20 @@ func TestSecurity(t *testing.T) {
 		"Content-Type: application/json;ty=2", "X-M2M-Origin: C")
 	if a.Header.Get("X-M2M-RSC") != "2001" || !strings.Contains(body, `"aei":"Ccert"`) {
 		t.Errorf("registration by certificate: got %s %s, want the AE-ID of the certificate", a.Header.Get("X-M2M-RSC"), body)
+	}
+	a, body = ask(t, plain, "POST", base+"/cse-in", `{"m2m:acp":{"rn":"p","pv":{"acr":[{"acor":["Cguest"],"acop":2,"acaf":true}]},
+		"pvs":{"acr":[{"acor":["CAdmin"],"acop":63}]}}}`, "Content-Type: application/json;ty=1", admin)
+	var policy struct {
+		ACP struct {
+			ID string `json:"ri"`
+		} `json:"m2m:acp"`
+	}
+	if err := json.Unmarshal([]byte(body), &policy); err != nil || a.StatusCode != 201 {
+		t.Fatalf("create a policy: got %s %s, %v", a.Status, body, err)
+	}
+	ask(t, plain, "POST", base+"/cse-in", fmt.Sprintf(`{"m2m:cnt":{"rn":"proved","acpi":[%q]}}`, policy.ACP.ID), "Content-Type: application/json;ty=3", admin)
+	if a, body := ask(t, plain, "GET", base+"/cse-in/proved", "", "Authorization: Bearer "+c.token(t, "Cguest")); a.Header.Get("X-M2M-RSC") != "2000" {
+		t.Errorf("a rule for proved identities: got %s %s", a.Header.Get("X-M2M-RSC"), body)
 	}
 	if a, _ := ask(t, plain, "GET", base+"/healthz", ""); a.StatusCode != 200 {
 		t.Errorf("probe without credential: got %s", a.Status)

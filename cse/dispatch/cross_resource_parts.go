@@ -122,7 +122,7 @@ func (q *request) makePart(ctx context.Context, r resource.Resource, a resource.
 	}
 	response := q.d.Handle(ctx, primitive.Request{
 		Operation: primitive.Create, To: to, From: q.From, RequestID: name, ReleaseVersion: q.ReleaseVersion,
-		ResourceType: int(resource.TypeSubscription), ResultContent: primitive.Attributes, RemoteIP: q.RemoteIP,
+		ResourceType: int(resource.TypeSubscription), ResultContent: primitive.Attributes, RemoteIP: q.RemoteIP, Authenticated: q.Authenticated,
 		RoleIDs: q.RoleIDs, Content: wrap(resource.TypeSubscription.Element(), s),
 	})
 	var made struct {

@@ -18,7 +18,7 @@ import (
 // who is the originator of q, about to do operation op; child is the type of what is to be created.
 func (q *request) who(op resource.Permission, child resource.Type) access.Request {
 	who := access.Request{Originator: q.originator, CSE: q.d.Identity, Aliases: q.consent.aliases, Admin: q.d.Admin, Operation: op, ChildType: child,
-		RemoteIP: q.RemoteIP, Now: q.now}
+		Authenticated: q.Authenticated, RemoteIP: q.RemoteIP, Now: q.now}
 	if q.originator == q.d.Identity.CSEID {
 		who.Admin = q.originator
 	}

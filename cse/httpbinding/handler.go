@@ -18,8 +18,9 @@ type dispatcher interface {
 
 // authenticator tells who sent a request.
 type authenticator interface {
-	// Originator is the originator of r, which claims to be claimed; that may be empty. An error has the status to answer with.
-	Originator(r *http.Request, claimed string) (string, error)
+	// Originator is the originator of r, which claims to be claimed; that may be empty. proved says that it was not only believed. An
+	// error has the status to answer with.
+	Originator(r *http.Request, claimed string) (originator string, proved bool, err error)
 	// Challenge is the WWW-Authenticate that goes with the error err of Originator; empty if a credential would not help.
 	Challenge(err error) string
 }
@@ -48,7 +49,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = checkPasses(h.Name, request)
 	}
 	if err == nil && h.Authenticator != nil {
-		if request.From, err = h.Authenticator.Originator(r, request.From); err != nil {
+		if request.From, request.Authenticated, err = h.Authenticator.Originator(r, request.From); err != nil {
 			answer.challenge = h.Authenticator.Challenge(err)
 		}
 	}

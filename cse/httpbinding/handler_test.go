@@ -293,14 +293,14 @@ type doorkeeper struct{}
 
 var errStranger = primitive.Errorf(primitive.SecurityAssociationRequired, "who are you?")
 
-func (doorkeeper) Originator(_ *http.Request, claimed string) (string, error) {
+func (doorkeeper) Originator(_ *http.Request, claimed string) (originator string, proved bool, err error) {
 	if claimed == "" {
-		return "Cme", nil
+		return "Cme", true, nil
 	}
 	if claimed != "Cme" {
-		return claimed, errStranger
+		return claimed, false, errStranger
 	}
-	return claimed, nil
+	return claimed, true, nil
 }
 
 func (doorkeeper) Challenge(err error) string {
@@ -314,8 +314,8 @@ func TestAuthenticator(t *testing.T) {
 	t.Parallel()
 	d := &world{}
 	h := &Handler{Dispatcher: d, Authenticator: doorkeeper{}, MaxBody: 100, Timeout: time.Second}
-	if exchange(h, "GET", "/a", ""); d.request.From != "Cme" {
-		t.Errorf("nothing claimed: got %q", d.request.From)
+	if exchange(h, "GET", "/a", ""); d.request.From != "Cme" || !d.request.Authenticated {
+		t.Errorf("nothing claimed: got %q, proved %t", d.request.From, d.request.Authenticated)
 	}
 	w := exchange(h, "GET", "/a", "", "X-M2M-Origin: Cyou")
 	if w.Code != 401 || header(w, "WWW-Authenticate") != "Bearer" || header(w, "X-M2M-RSC") != "4107" || d.asked != 1 {

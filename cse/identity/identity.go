@@ -60,22 +60,23 @@ const retryAfter = minRefresh
 
 // Originator is the originator of r, which claims to be claimed. An originator that claims nothing is the one its credential speaks for,
 // if that is exactly one; otherwise it stays empty, as it may when an AE registers. The same holds for one that asks to be given an AE-ID
-// (C or S).
-func (c *Checker) Originator(r *http.Request, claimed string) (string, error) {
+// (C or S). proved says whether a credential speaks for it; else it is only believed.
+func (c *Checker) Originator(r *http.Request, claimed string) (originator string, proved bool, err error) {
 	for _, v := range c.Verifiers {
 		subjects, err := v.Verify(r)
 		switch {
 		case errors.Is(err, ErrNone):
 			continue
 		case err != nil:
-			return claimed, refusal(err)
+			return claimed, false, refusal(err)
 		}
-		return c.admit(subjects, claimed)
+		originator, err = c.admit(subjects, claimed)
+		return originator, err == nil && originator != "", err
 	}
 	if c.Plain {
-		return claimed, nil
+		return claimed, false, nil
 	}
-	return claimed, &required{err: primitive.Errorf(primitive.SecurityAssociationRequired,
+	return claimed, false, &required{err: primitive.Errorf(primitive.SecurityAssociationRequired,
 		"the originator must prove who it is, and the request has no credential")}
 }
 

@@ -255,13 +255,13 @@ func TestOriginator(t *testing.T) {
 		{"no credential", strict, nothing, "Cme", "", primitive.SecurityAssociationRequired},
 		{"invalid credential although plain", open, bearer("x"), "Cme", "", primitive.SecurityAssociationRequired},
 	} {
-		got, err := c.checker.Originator(c.r, c.claimed)
+		got, proved, err := c.checker.Originator(c.r, c.claimed)
 		var status primitive.Status
 		if err != nil {
 			status = primitive.AsError(err).Status
 		}
-		if status != c.status || err == nil && got != c.want {
-			t.Errorf("%s: got %q, %v, want %q, %d", c.what, got, err, c.want, c.status)
+		if status != c.status || err == nil && got != c.want || proved != (err == nil && got != "" && c.what != "no credential, but believed") {
+			t.Errorf("%s: got %q (proved %t), %v, want %q, %d", c.what, got, proved, err, c.want, c.status)
 		}
 		challenge := c.checker.Challenge(err)
 		want := ""
@@ -474,7 +474,7 @@ func TestKeysAway(t *testing.T) {
 	t.Parallel()
 	k := &RemoteKeys{URL: "https://keys.example/", Client: &http.Client{Transport: &publisher{fail: true}}}
 	c := &Checker{Identity: self, Verifiers: []Verifier{newTestToken(t, TokenOptions{Keys: k})}}
-	_, err := c.Originator(bearer(sign(t, jose.ES256, ecKey, "ec", map[string]any{"sub": "Cme", "exp": in(time.Hour)})), "Cme")
+	_, _, err := c.Originator(bearer(sign(t, jose.ES256, ecKey, "ec", map[string]any{"sub": "Cme", "exp": in(time.Hour)})), "Cme")
 	if e := primitive.AsError(err); e.Status != primitive.InternalServerError || e.RetryAfter == 0 || strings.Contains(e.Detail, "keys.example") || c.Challenge(err) != "" {
 		t.Errorf("got %+v, want a failure of the CSE that may pass", e)
 	}

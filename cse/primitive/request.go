@@ -101,8 +101,10 @@ type Request struct {
 	TokenRequestIndicator bool     // tqi: the originator wants tokens requested for it
 	SemanticQuery         *bool    // sqi, Release 3: a semantic query if true, a semantic resource discovery if false
 
-	RemoteIP netip.Addr // where the request came from, for accessControlContexts
-	Via      string     // the CSEs and proxies it came through, as HTTP names them (RFC 9110 clause 7.6.3), so that loops are found
+	// Authenticated says that From was proved to the binding by a credential, and not only believed.
+	Authenticated bool
+	RemoteIP      netip.Addr // where the request came from, for accessControlContexts
+	Via           string     // the CSEs and proxies it came through, as HTTP names them (RFC 9110 clause 7.6.3), so that loops are found
 }
 
 // Response is a response primitive, TS-0004 table 6.4.2-1. Zero values are parameters that are not sent.
