@@ -24,7 +24,8 @@ type world struct {
 	away  bool     // the store does not answer
 	// tokens is how many turns there were.
 	tokens int
-	asked  int // how often to renew turns
+	asked  int    // how often to renew turns
+	taken  func() // is called when turns have been taken; may be nil
 }
 
 type lane struct {
@@ -74,6 +75,9 @@ func (w *world) Take(_ context.Context, now time.Time, lease time.Duration, lane
 		l.token = fmt.Sprint(w.tokens)
 		turns = append(turns, store.Turn{Lane: name, Kind: l.tasks[0].Kind, Tasks: l.tasks[:min(tasks, len(l.tasks))], Attempts: l.attempts,
 			Until: l.held, Token: l.token})
+	}
+	if w.taken != nil {
+		w.taken()
 	}
 	return turns, nil
 }
@@ -257,6 +261,21 @@ func TestRunEnds(t *testing.T) {
 		})
 		if len(w.lanes) != 0 {
 			t.Error("got a task left, want it settled although the worker ended meanwhile")
+		}
+	})
+}
+
+// TestRunGivesBack checks that turns which are taken when the end comes are left to others at once.
+func TestRunGivesBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(store.Task{Lane: "a", Kind: "note"})
+		ctx, cancel := context.WithCancel(t.Context())
+		w.taken = cancel
+		begun := func(context.Context, store.Turn) store.Outcome { t.Error("a task was begun"); return store.Outcome{} }
+		(&Worker{Store: w, Handlers: map[string]Handler{"note": begun}, Log: hclog.NewNullLogger()}).Run(ctx)
+		if l := w.lanes["a"]; l == nil || len(l.tasks) != 1 || !l.held.IsZero() || l.attempts != 0 {
+			t.Errorf("got %+v, want the task there and nobody's turn", l)
 		}
 	})
 }
