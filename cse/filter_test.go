@@ -84,7 +84,7 @@ func testDiscovered(t *testing.T, c *client) {
 		}
 	}
 	for query, rsc := range map[string]int{
-		"smf=SELECT": 5001, "cfs=1&cfq=$.x": 5001, "gmty=1&gsf=1&geom=[1.0,1.0]&lbl=red&fo=2": 5001, "gmty=3&gsf=1&geom=[1.0,1.0]": 4000,
+		"smf=SELECT": 4143, "smf=ASK%7B%7D&lbl=red&fo=2": 5001, "cfs=1&cfq=$.x": 5001, "gmty=1&gsf=1&geom=[1.0,1.0]&lbl=red&fo=2": 5001, "gmty=3&gsf=1&geom=[1.0,1.0]": 4000,
 		"gmty=1": 4000, "wrong=1": 4000, "rcn=4": 4000,
 	} {
 		if a := c.send("GET", "/cse-in/ae?fu=1&"+query, "Cme", 0, ""); a.rsc != rsc {

@@ -55,9 +55,23 @@ func (q *request) find(ctx context.Context, root resource.Resource, operation re
 		most = limit + 1
 	}
 	query := store.Query{Root: root.Path, Filter: q.Filter, Now: q.now, Limit: min(most, firstPage)}
+	pages := []store.Query{query}
+	if len(q.Filter.SemanticFilters) > 0 {
+		list, err := q.described(ctx, root)
+		if err != nil {
+			return f, err
+		}
+		pages = semanticPages(query, list)
+		switch includes := q.includesRoot(root, list); {
+		case includes && skip > 0:
+			skip--
+		case includes:
+			f.resources = append(f.resources, root)
+		}
+	}
 	left := budgetOf(ctx)
-	for {
-		page, err := q.d.Store.Find(ctx, query)
+	for len(pages) > 0 {
+		page, err := q.d.Store.Find(ctx, pages[0])
 		if err != nil {
 			return f, err
 		}
@@ -93,14 +107,16 @@ func (q *request) find(ctx context.Context, root resource.Resource, operation re
 			}
 		}
 		if !page.More {
-			return f, nil
+			pages = pages[1:]
+			continue
 		}
-		query.Limit = nextPage(page.Resources, most)
-		query.After = page.Resources[len(page.Resources)-1].Path
+		pages[0].Limit = nextPage(page.Resources, most)
+		pages[0].After = page.Resources[len(page.Resources)-1].Path
 		if err := ctx.Err(); err != nil {
 			return f, err
 		}
 	}
+	return f, nil
 }
 
 const (
@@ -122,8 +138,8 @@ func nextPage(page []resource.Resource, most int) int {
 // evaluable refuses conditions that this CSE does not evaluate: to ignore them would find too much.
 func (q *request) evaluable() error {
 	switch f := q.Filter; {
-	case len(f.SemanticFilters) > 0:
-		return primitive.Errorf(primitive.NotImplemented, "semantic filters (smf) are not evaluated")
+	case len(f.SemanticFilters) > 0 && f.Or:
+		return primitive.Errorf(primitive.NotImplemented, "a semantic filter (smf) cannot be joined with other conditions by OR")
 	case f.ContentFilter != "":
 		return primitive.Errorf(primitive.NotImplemented, "content filters (cfs, cfq) are not evaluated")
 	case f.Geo != nil && !validGeo(*f.Geo):

@@ -86,6 +86,9 @@ func (d *Dispatcher) Handle(ctx context.Context, r primitive.Request) primitive.
 
 func (d *Dispatcher) handle(ctx context.Context, r primitive.Request) (primitive.Response, error) {
 	now := time.Now()
+	if r.SemanticQuery != nil && !*r.SemanticQuery && r.Operation == primitive.Retrieve {
+		r.Filter.Usage = primitive.Discovery
+	}
 	if err := d.check(r, now); err != nil {
 		return primitive.Response{}, err
 	}
@@ -149,12 +152,15 @@ func (d *Dispatcher) check(r primitive.Request, now time.Time) error {
 	if err := checkTimes(r, now); err != nil {
 		return err
 	}
-	if r.SemanticQuery != nil && *r.SemanticQuery && len(r.Filter.SemanticFilters) == 0 {
-		return primitive.Errorf(primitive.BadRequest, "a semantic query (sqi) needs a query (smf)")
+	if err := checkSemantic(r); err != nil {
+		return err
 	}
 	allowed := results[r.Operation]
-	if r.Filter.Usage == primitive.Discovery && r.Operation == primitive.Retrieve {
+	switch {
+	case r.Filter.Usage == primitive.Discovery && r.Operation == primitive.Retrieve:
 		allowed = discoveryResults
+	case queries(r):
+		allowed = queryResults
 	}
 	if !slices.Contains(allowed, r.ResultContent) {
 		return primitive.Errorf(primitive.BadRequest, "result content %d is not allowed for this %s", r.ResultContent, r.Operation)
@@ -178,6 +184,8 @@ var results = map[primitive.Operation][]primitive.ResultContent{
 		primitive.AttributesAndRefs, primitive.ChildRefs, primitive.Children},
 	primitive.Notify: {primitive.DefaultResult, primitive.Nothing, primitive.Attributes},
 }
+
+var queryResults = []primitive.ResultContent{primitive.DefaultResult, primitive.SemanticContent}
 
 var discoveryResults = []primitive.ResultContent{primitive.DefaultResult, primitive.ChildRefs, primitive.DiscoveryReferences}
 

@@ -32,6 +32,9 @@ func (q *request) meets(r resource.Resource) error {
 	if len(f.ParentTypes)+len(f.ParentLabels)+len(f.ParentAttributes)+len(f.ChildTypes)+len(f.ChildLabels)+len(f.ChildAttributes) > 0 {
 		return primitive.Errorf(primitive.NotImplemented, "conditions on parents and children are only evaluated in discovery")
 	}
+	if len(f.SemanticFilters) > 0 {
+		return primitive.Errorf(primitive.NotImplemented, "semantic filters (smf) are only evaluated in discovery")
+	}
 	met, asked := 0, 0
 	for _, c := range conditions(f, r) {
 		asked++

@@ -42,6 +42,9 @@ func (q *request) retrieve(ctx context.Context) (primitive.Response, error) {
 	if discovery {
 		return q.discover(ctx, n.Resource)
 	}
+	if queries(q.Request) {
+		return q.semanticQuery(ctx, n.Resource)
+	}
 	if q.ResultContent == primitive.Original {
 		return q.original(ctx, n.Resource)
 	}

@@ -1,20 +1,86 @@
 package dispatch
 
 import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"strings"
+
+	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
+	"github.com/viot-project/viot/cse/semantic"
 	"github.com/viot-project/viot/cse/store"
 )
 
-// semanticDescriptor is the behaviour of semanticDescriptor, TS-0004 clause 7.4.34: a descriptor is stored as it is, so that none has been
-// validated.
+// semanticDescriptor is the behaviour of semanticDescriptor, TS-0004 clause 7.4.34: its descriptor must be what its representation says.
+// It is not validated against ontologies.
 var semanticDescriptor = behaviour{
 	build: func(_ *request, b *birth, _ *resource.Resource, _ store.Node) error {
 		b.attributes.Set("svd", false)
-		return nil
+		return checkDescriptor(b.attributes)
 	},
-	change: func(_ *request, _ store.Node, attributes resource.Attributes, _ *store.Change) error {
+	change: func(_ *request, n store.Node, attributes resource.Attributes, _ *store.Change) error {
 		attributes.Set("svd", false)
 		delete(attributes, "soe") // it is executed when it is written, and not kept
-		return nil
+		before, err := n.Resource.Decode()
+		if err != nil {
+			return err
+		}
+		if bytes.Equal(before["dsp"], attributes["dsp"]) && bytes.Equal(before["dcrp"], attributes["dcrp"]) {
+			return nil
+		}
+		return checkDescriptor(attributes)
 	},
+}
+
+// checkDescriptor fails if the descriptor is not in its representation. In those that are not of triples, it can be anything.
+func checkDescriptor(a resource.Attributes) error {
+	_, err := parseDescriptor(a)
+	var unsupported *semantic.UnsupportedError
+	if errors.As(err, &unsupported) {
+		return primitive.Errorf(primitive.NotImplemented, "attribute \"dsp\": %v", err)
+	}
+	if err != nil {
+		return primitive.Errorf(primitive.InvalidSemantics, "attribute \"dsp\": %v", err)
+	}
+	return nil
+}
+
+// parseDescriptor are the triples of the semanticDescriptor with the attributes a.
+func parseDescriptor(a resource.Attributes) ([]semantic.Triple, error) {
+	dcrp := a.Int("dcrp")
+	if dcrp == nil || !semantic.Representation(*dcrp).Triples() {
+		return nil, nil
+	}
+	document, err := base64.StdEncoding.DecodeString(a.String("dsp"))
+	if err != nil {
+		return nil, err
+	}
+	return semantic.Parse(semantic.Representation(*dcrp), document)
+}
+
+// descriptor is what a semanticDescriptor says.
+type descriptor struct {
+	id      string
+	triples []semantic.Triple
+	related []string // addresses of descriptors that belong to it
+}
+
+// readDescriptor reads the descriptor that r is. One that was stored when it was not checked says nothing.
+func readDescriptor(r resource.Resource) (descriptor, error) {
+	d := descriptor{id: r.ID}
+	a, err := r.Decode()
+	if err != nil {
+		return d, err
+	}
+	if triples, err := parseDescriptor(a); err == nil {
+		d.triples = triples
+	}
+	d.related = a.Strings("rels")
+	for _, t := range d.triples {
+		if strings.HasSuffix(t.Predicate.Value, "resourceDescriptorLink") { // TS-0012's annotation property, whatever its version
+			d.related = append(d.related, t.Object.Value)
+		}
+	}
+	return d, nil
 }

@@ -68,7 +68,7 @@ func kindOfContent(element string) Kind {
 	switch element {
 	case "m2m:uril":
 		return Strings
-	case "m2m:uri", "m2m:dbg":
+	case "m2m:uri", "m2m:dbg", "m2m:qres":
 		return String
 	}
 	if _, known := structures[element]; known || definitionOf(element) != nil {

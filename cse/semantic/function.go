@@ -104,7 +104,7 @@ func regex(e *evaluation, a []Term) (Term, error) {
 		pattern, flags = regexp.QuoteMeta(pattern), strings.ReplaceAll(flags, "q", "")
 	}
 	if strings.Trim(flags, "ims") != "" {
-		return Term{}, &UnsupportedError{"the flags " + strconv.Quote(flags) + " of a regular expression"}
+		return Term{}, &UnsupportedError{"a regular expression with the flags " + strconv.Quote(flags)}
 	}
 	if len(pattern) > maxPattern {
 		return Term{}, &UnsupportedError{"a regular expression of more than " + strconv.Itoa(maxPattern) + " bytes"}

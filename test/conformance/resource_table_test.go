@@ -204,7 +204,7 @@ var specimens = []specimen{
 		cr    O   NP  null                      "Cany"
 		dcrp  M   O   4                         8
 		soe   NP  O   -                         1
-		dsp   M   O   "PHJkZi8+"                "%%"
+		dsp   M   O   "PGU6VCB4bWxuczplPSJodHRwOi8vZS8iLz4="  "%%"
 		or    O   O   "http://example.org/x"    1
 		rels  O   O   ["http://example.org/x"]  "x"
 	`},
