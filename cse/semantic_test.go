@@ -171,6 +171,22 @@ func testDescriptorIsChecked(t *testing.T, c *client) {
 	if got := found(t, c.must("GET", lamps, "Cme", 0, "")); got != "a b" {
 		t.Errorf("after updates that failed: got %q", got)
 	}
+	update := func(soe string) string { return fmt.Sprintf(`{"m2m:smd":{"soe":%q}}`, soe) }
+	a := c.must("PUT", "/cse-in/ae/b/d", "Cme", 0, update(`PREFIX e: <http://e/> DELETE { ?x a e:Lamp } INSERT { ?x a e:Torch } WHERE { ?x a e:Lamp }`))
+	if a.text("m2m:smd/soe") != "absent" {
+		t.Errorf("executed: got %s, want no soe", a.body)
+	}
+	if got := found(t, c.must("GET", "/cse-in/ae?fu=1&"+smf(`ASK { e:y a e:Torch ; e:watts 50 }`), "Cme", 0, "")); got != "b" {
+		t.Errorf("after it was executed: got %q", got)
+	}
+	for soe, rsc := range map[string]int{`SELECT`: 5212, `CLEAR ALL`: 5001} {
+		if a := c.send("PUT", "/cse-in/ae/b/d", "Cme", 0, update(soe)); a.rsc != rsc {
+			t.Errorf("execute %s: got %d %s, want %d", soe, a.rsc, a.body, rsc)
+		}
+	}
+	if a := c.send("PUT", "/cse-in/ae/c/owl", "Cme", 0, update(`INSERT DATA { <s> <p> <o> }`)); a.rsc != 5001 {
+		t.Errorf("executed on another representation: got %d %s", a.rsc, a.body)
+	}
 	c.must("PUT", "/cse-in/ae/b/d", "Cme", 0, body(5, `<s> <p> <o> .`))
 	if got := found(t, c.must("GET", lamps, "Cme", 0, "")); got != "a" {
 		t.Errorf("after the update: got %q", got)

@@ -13,7 +13,7 @@ import (
 )
 
 // semanticDescriptor is the behaviour of semanticDescriptor, TS-0004 clause 7.4.34: its descriptor must be what its representation says.
-// It is not validated against ontologies.
+// It is not validated against ontologies. An update (soe) is carried out on the descriptor and not kept.
 var semanticDescriptor = behaviour{
 	build: func(_ *request, b *birth, _ *resource.Resource, _ store.Node) error {
 		b.attributes.Set("svd", false)
@@ -21,7 +21,12 @@ var semanticDescriptor = behaviour{
 	},
 	change: func(_ *request, n store.Node, attributes resource.Attributes, _ *store.Change) error {
 		attributes.Set("svd", false)
-		delete(attributes, "soe") // it is executed when it is written, and not kept
+		if _, given := attributes["soe"]; given {
+			if err := executeUpdate(attributes); err != nil {
+				return err
+			}
+			delete(attributes, "soe")
+		}
 		before, err := n.Resource.Decode()
 		if err != nil {
 			return err
@@ -46,17 +51,61 @@ func checkDescriptor(a resource.Attributes) error {
 	return nil
 }
 
+// executeUpdate carries out the update in semanticOpExec on the descriptor beside it.
+func executeUpdate(a resource.Attributes) error {
+	update, err := semantic.ParseUpdate(a.String("soe"))
+	if err != nil {
+		return updateError(err)
+	}
+	triples, err := parseDescriptor(a)
+	if err != nil {
+		return updateError(err)
+	}
+	if triples, err = update.Apply(triples); err != nil {
+		return updateError(err)
+	}
+	document, err := semantic.Write(representation(a), triples)
+	if err != nil {
+		return updateError(err)
+	}
+	if len(document) > maxDescriptor {
+		return primitive.Errorf(primitive.SPARQLUpdateError, "attribute \"soe\": the descriptor would have more than %d bytes", maxDescriptor)
+	}
+	a.Set("dsp", base64.StdEncoding.EncodeToString(document))
+	return nil
+}
+
+// maxDescriptor bounds a descriptor that an update makes, in bytes; others are bounded by the requests they come in.
+const maxDescriptor = 512 << 10
+
+// updateError gives the errors of updates their status.
+func updateError(err error) error {
+	var unsupported *semantic.UnsupportedError
+	if errors.As(err, &unsupported) {
+		return primitive.Errorf(primitive.NotImplemented, "attribute \"soe\": %v", err)
+	}
+	return primitive.Errorf(primitive.SPARQLUpdateError, "attribute \"soe\": %v", err)
+}
+
+// representation is that of the semanticDescriptor with the attributes a; 0 if it has none.
+func representation(a resource.Attributes) semantic.Representation {
+	if dcrp := a.Int("dcrp"); dcrp != nil {
+		return semantic.Representation(*dcrp)
+	}
+	return 0
+}
+
 // parseDescriptor are the triples of the semanticDescriptor with the attributes a.
 func parseDescriptor(a resource.Attributes) ([]semantic.Triple, error) {
-	dcrp := a.Int("dcrp")
-	if dcrp == nil || !semantic.Representation(*dcrp).Triples() {
+	in := representation(a)
+	if !in.Triples() {
 		return nil, nil
 	}
 	document, err := base64.StdEncoding.DecodeString(a.String("dsp"))
 	if err != nil {
 		return nil, err
 	}
-	return semantic.Parse(semantic.Representation(*dcrp), document)
+	return semantic.Parse(in, document)
 }
 
 // descriptor is what a semanticDescriptor says.

@@ -264,7 +264,7 @@ func (v *values) solve(e *evaluation, next func() error) error {
 }
 
 func (q *Query) evaluation(g *Graph, check func() error) *evaluation {
-	return &evaluation{graph: g, check: check, row: make([]Term, len(q.names)), patterns: map[string]*regexp.Regexp{}}
+	return &evaluation{graph: g, check: check, row: make([]Term, len(q.names)), steps: q.spent, patterns: map[string]*regexp.Regexp{}}
 }
 
 // Matches reports whether q has a solution in g, and so a result that is not empty. check is called now and then; if it fails, so does

@@ -22,6 +22,7 @@ type Query struct {
 	order    []ordering
 	limit    int // negative is no limit
 	offset   int
+	spent    int // steps that are taken as done already
 }
 
 type ordering struct {

@@ -225,7 +225,13 @@ func FuzzParseQuery(f *testing.F) {
 	}
 	var g Graph
 	g.Add(list)
+	f.Add(`DELETE { ?s ?p ?o } INSERT { ?s ?p [ ?p ?o ] } WHERE { ?s ?p ?o }; DELETE WHERE { ?s ?p 1 }; INSERT DATA { <s> <p> _:b }`)
 	f.Fuzz(func(t *testing.T, s string) {
+		if u, err := ParseUpdate(s); err == nil {
+			if _, err := u.Apply(list); err != nil && !errors.As(err, new(*UnsupportedError)) {
+				t.Error(err)
+			}
+		}
 		q, err := ParseQuery(s)
 		if err != nil {
 			return
