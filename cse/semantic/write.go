@@ -90,9 +90,7 @@ func writeRDFXML(list []Triple) ([]byte, error) {
 	attribute("xmlns:rdf", rdfNamespace)
 	b.WriteString(">\n")
 	for _, t := range list {
-		end := strings.LastIndexFunc(t.Predicate.Value, func(r rune) bool { return !nameRune(r) }) + 1
-		end += len(t.Predicate.Value[end:]) - len(strings.TrimLeftFunc(t.Predicate.Value[end:], func(r rune) bool { return r != '_' && !unicode.IsLetter(r) }))
-		namespace, local := t.Predicate.Value[:end], t.Predicate.Value[end:]
+		namespace, local := split(t.Predicate.Value)
 		control := func(r rune) bool { return r < ' ' && !strings.ContainsRune("\t\n\r", r) }
 		if namespace == "" || local == "" || strings.ContainsFunc(t.Subject.Value+t.Predicate.Value+t.Object.Value, control) {
 			return nil, &UnsupportedError{"a statement that RDF/XML cannot express"}
@@ -119,6 +117,13 @@ func writeRDFXML(list []Triple) ([]byte, error) {
 	}
 	b.WriteString("</rdf:RDF>\n")
 	return b.Bytes(), nil
+}
+
+// split cuts an IRI into a namespace and the longest name in XML at its end.
+func split(s string) (namespace, local string) {
+	end := strings.LastIndexFunc(s, func(r rune) bool { return !nameRune(r) }) + 1
+	local = strings.TrimLeftFunc(s[end:], func(r rune) bool { return r != '_' && !unicode.IsLetter(r) })
+	return strings.TrimSuffix(s, local), local
 }
 
 // nameRune reports whether r may be in the local part of a name in XML.
