@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -301,12 +300,4 @@ func series[T ~int64 | ~float64](runs []run, of func(run) T) []T {
 
 func rate(key string, perSecond float64) figure.Value {
 	return figure.Text(key, strconv.FormatFloat(perSecond, 'f', 0, 64)+"/s")
-}
-
-// pin gives p one processor.
-func pin(b *testing.B, p *process, cpu int) {
-	b.Helper()
-	if out, err := exec.Command("taskset", "-a", "-c", "-p", strconv.Itoa(cpu%runtime.NumCPU()), strconv.Itoa(p.command.Process.Pid)).CombinedOutput(); err != nil {
-		b.Fatalf("taskset: %v: %s", err, out)
-	}
 }
