@@ -53,20 +53,11 @@ type Metrics struct {
 	InFlight   string `json:"inFlight,omitempty"`   // gauge of requests being served; default http_requests_in_flight
 }
 
-// Policy says how many instances a pool may have and how full each should be.
-type Policy struct {
-	Min               int      `json:"min"`
-	Max               int      `json:"max"`
-	TargetUtilisation float64  `json:"targetUtilisation"`      // share of an instance's capacity to use, (0, 1]
-	ScaleInAfter      Duration `json:"scaleInAfter,omitempty"` // how long fewer must have been enough; 0 is DefaultScaleInAfter
-}
-
 // Defaults for zero fields.
 const (
 	DefaultStopGrace    = 10 * time.Second
 	DefaultBootTimeout  = 30 * time.Second
 	DefaultDrainTimeout = 30 * time.Second
-	DefaultScaleInAfter = 30 * time.Second
 )
 
 // WithDefaults returns p with every zero field that has a default filled in.
@@ -84,13 +75,13 @@ func (p Pool) WithDefaults() Pool {
 	orDuration(&p.Template.StopGrace, DefaultStopGrace)
 	orDuration(&p.Service.BootTimeout, DefaultBootTimeout)
 	orDuration(&p.Service.DrainTimeout, DefaultDrainTimeout)
-	orDuration(&p.Policy.ScaleInAfter, DefaultScaleInAfter)
 	orString(&p.Service.Name, p.Name)
 	orString(&p.Service.ReadinessPath, "/readyz")
 	orString(&p.Service.MetricsPath, "/metrics")
 	orString(&p.Service.Metrics.Requests, "http_requests_total")
 	orString(&p.Service.Metrics.CPUSeconds, "process_cpu_seconds_total")
 	orString(&p.Service.Metrics.InFlight, "http_requests_in_flight")
+	p.Policy = p.Policy.WithDefaults()
 	return p
 }
 
@@ -116,7 +107,7 @@ func (p Pool) Validate() error {
 	}
 	check(CheckName("stack", p.Stack))
 	check(CheckName("name", p.Name))
-	t, s, y := p.Template, p.Service, p.Policy
+	t, s := p.Template, p.Service
 	if t.Image == "" {
 		bad("template.image: want an image reference such as example/cse:1.0")
 	}
@@ -150,20 +141,14 @@ func (p Pool) Validate() error {
 	}
 	for field, d := range map[string]Duration{
 		"template.stopGrace": t.StopGrace, "service.bootTimeout": s.BootTimeout,
-		"service.drainTimeout": s.DrainTimeout, "policy.scaleInAfter": y.ScaleInAfter,
+		"service.drainTimeout": s.DrainTimeout,
 	} {
 		if d <= 0 {
 			bad("%s %s: want more than 0", field, d)
 		}
 	}
-	if y.Min < 0 {
-		bad("policy.min %d: want 0 or more", y.Min)
-	}
-	if y.Max < 1 || y.Max < y.Min {
-		bad("policy.max %d: want at least 1 and at least min (%d)", y.Max, y.Min)
-	}
-	if !(y.TargetUtilisation > 0 && y.TargetUtilisation <= 1) {
-		bad("policy.targetUtilisation %v: want more than 0 and at most 1", y.TargetUtilisation)
+	for _, problem := range p.Policy.problems() {
+		bad("policy.%w", problem)
 	}
 	for _, b := range p.Balancers {
 		if !strings.HasPrefix(b, "http://") && !strings.HasPrefix(b, "https://") {

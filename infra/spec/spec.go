@@ -83,6 +83,18 @@ func DrainsKey(stack, pool string) string { return AllDrainsKey(stack) + pool + 
 // DrainKey is the drain journal entry of one instance.
 func DrainKey(stack, pool, instance string) string { return DrainsKey(stack, pool) + instance }
 
+// OverridesKey is the prefix of the overrides of all pools of a stack.
+func OverridesKey(stack string) string { return root(stack) + "overrides/" }
+
+// OverrideKey holds the Override document of a pool, written by an orchestrator's HTTP interface.
+func OverrideKey(stack, pool string) string { return OverridesKey(stack) + pool }
+
+// LearnedKey holds what the acting orchestrator has learnt about a pool's load, for its successor.
+func LearnedKey(stack, pool string) string { return root(stack) + "learned/" + pool }
+
+// RolloutKey holds the state of a pool's update, written by the acting orchestrator only.
+func RolloutKey(stack, pool string) string { return root(stack) + "rollouts/" + pool }
+
 // LeaderKey is locked by the session of the acting orchestrator.
 func LeaderKey(stack string) string { return root(stack) + "leader" }
 

@@ -17,10 +17,13 @@ type Status struct {
 	Updated       int       `json:"updated"`       // ready and of the current template
 	Booting       int       `json:"booting"`
 	Draining      int       `json:"draining"`
-	Next          int       `json:"next"`              // number of the next instance to start
-	Cause         string    `json:"cause"`             // why the size is what it is, newest decision
-	Problem       string    `json:"problem,omitempty"` // what keeps the pool from being as declared; empty when nothing does
-	Leader        string    `json:"leader"`            // name of the orchestrator that wrote this
+	Standby       int       `json:"standby,omitempty"`  // warm, not in service
+	Rollout       string    `json:"rollout,omitempty"`  // state of an update in words; empty when none is under way
+	Override      string    `json:"override,omitempty"` // what an operator has asked for, in words; empty when nothing
+	Next          int       `json:"next"`               // number of the next instance to start
+	Cause         string    `json:"cause"`              // why the size is what it is, newest decision
+	Problem       string    `json:"problem,omitempty"`  // what keeps the pool from being as declared; empty when nothing does
+	Leader        string    `json:"leader"`             // name of the orchestrator that wrote this
 	UpdatedAt     time.Time `json:"updatedAt"`
 }
 

@@ -19,16 +19,19 @@ const (
 	Unready  State = "unready"  // registered, but its check is failing
 	Stray    State = "stray"    // running, yet neither registered nor leaving: whoever started it is gone
 	Draining State = "draining" // journalled for removal: out of service, finishing what it has
+	Standby  State = "standby"  // warm: it was ready once and is kept, paused or running, out of service
 	Dead     State = "dead"     // its process ended, or only its registration is left
 )
 
 // Instance is one member of a pool.
 type Instance struct {
-	Name      string    `json:"name"`     // spec.InstanceName
-	Number    int       `json:"number"`   // the number in Name
-	State     State     `json:"state"`    //
-	Template  string    `json:"template"` // spec.Template.Hash it was started from; empty when unknown
-	Address   string    `json:"address"`  // IP address on the pool's network; empty when unknown
+	Name      string    `json:"name"`           // spec.InstanceName
+	Number    int       `json:"number"`         // the number in Name
+	State     State     `json:"state"`          //
+	Template  string    `json:"template"`       // spec.Template.Hash it was started from; empty when unknown
+	Address   string    `json:"address"`        // IP address on the pool's network; empty when unknown
+	Host      string    `json:"host,omitempty"` // of the engine it runs on
+	Paused    bool      `json:"paused,omitempty"`
 	StartedAt time.Time `json:"startedAt,omitzero"`
 	Since     time.Time `json:"since,omitzero"`   // since when its check has passed (Ready) or failed (Unready), as seen here
 	Detail    string    `json:"detail,omitempty"` // why it is Dead, or what its operation is waiting for
@@ -38,6 +41,9 @@ type Instance struct {
 	RPS       float64   `json:"rps"`                // requests finished per second
 	CPU       float64   `json:"cpu"`                // cores in use
 	InFlight  float64   `json:"inFlight"`           // requests being served
+	Errors    float64   `json:"errors"`             // requests answered with a server error, per second
+	Throttled float64   `json:"throttled"`          // share of its CPU periods in which it was held back, [0, 1]
+	Suspect   string    `json:"suspect,omitempty"`  // why its figures are not believed; empty when they are
 }
 
 // Live says whether i is, or is about to be, capacity of its pool.
@@ -51,6 +57,8 @@ type Container struct {
 	Template  string
 	Address   string
 	Running   bool
+	Paused    bool   // also Running
+	Host      string // name of the engine
 	Detail    string // when not running: how it ended, such as "exited with code 137"
 	StartedAt time.Time
 }
@@ -65,10 +73,13 @@ type Registration struct {
 
 // Sample is what an instance's metrics page says, as rates over the time between its two newest readings.
 type Sample struct {
-	At       time.Time
-	RPS      float64
-	CPU      float64
-	InFlight float64
+	At        time.Time
+	RPS       float64
+	CPU       float64
+	InFlight  float64
+	Errors    float64
+	Throttled float64
+	Suspect   string // why the figures are not believed
 }
 
 // Parts is all that is known about one pool's instances, by where it was learnt, keyed by instance name.
@@ -138,7 +149,8 @@ func (p Parts) assemble(name string) (i Instance, ok bool) {
 	s := p.Samples[name]
 	i = Instance{
 		Name: name, Template: c.Template, Address: c.Address, StartedAt: c.StartedAt,
-		SampledAt: s.At, RPS: s.RPS, CPU: s.CPU, InFlight: s.InFlight,
+		SampledAt: s.At, RPS: s.RPS, CPU: s.CPU, InFlight: s.InFlight, Errors: s.Errors, Throttled: s.Throttled, Suspect: s.Suspect,
+		Host: c.Host, Paused: c.Paused,
 	}
 	if i.Address == "" {
 		i.Address = r.Address
@@ -178,6 +190,7 @@ type Count struct {
 	Booting  int
 	Unready  int
 	Draining int
+	Standby  int
 }
 
 // CountOf counts instances; template is the current one.
@@ -199,6 +212,8 @@ func CountOf(instances []Instance, template string) Count {
 			c.Unready++
 		case Draining:
 			c.Draining++
+		case Standby:
+			c.Standby++
 		}
 	}
 	return c

@@ -14,6 +14,9 @@ const (
 	Adopt  OpKind = "adopt"  // it runs unregistered: wait until it is ready, register it
 	Drain  OpKind = "drain"  // deregister it, wait until no request is left, stop it, remove it
 	Remove OpKind = "remove" // it is dead: deregister it and remove what is left
+	Warm   OpKind = "warm"   // create it, wait until it is ready, keep it out of service, paused if the policy says so
+	Enlist OpKind = "enlist" // it is a standby: let it run, wait until it is ready, register it
+	Recall OpKind = "recall" // it is draining and not stopped yet: register it again, strike it from the journal
 )
 
 // Op is one operation on one instance.
@@ -64,19 +67,54 @@ type Decision struct {
 
 // Inputs is what the size of a pool was decided from.
 type Inputs struct {
-	ArrivalsPerSecond  float64  `json:"arrivalsPerSecond"`
-	ServiceTimeSeconds float64  `json:"serviceTimeSeconds"` // CPU time per request; 0 when not known yet
-	Demand             float64  `json:"demandErlang"`       // their product: cores kept busy
-	Queued             int      `json:"queued"`
-	Ready              int      `json:"ready"`
-	Booting            int      `json:"booting"`
-	Unready            int      `json:"unready"`
-	Draining           int      `json:"draining"`
-	Need               int      `json:"need"` // instances the demand asks for now, before clamps
-	Peak               int      `json:"peak"` // largest need within the scale-in window
-	Before             int      `json:"before"`
-	After              int      `json:"after"` // size decided on
-	Clamps             []string `json:"clamps,omitempty"`
+	ArrivalsPerSecond  float64 `json:"arrivalsPerSecond"`
+	ServiceTimeSeconds float64 `json:"serviceTimeSeconds"` // CPU time per request; 0 when not known yet
+	Demand             float64 `json:"demandErlang"`       // their product: cores kept busy
+	Queued             int     `json:"queued"`
+	Ready              int     `json:"ready"`
+	Booting            int     `json:"booting"`
+	Unready            int     `json:"unready"`
+	Draining           int     `json:"draining"`
+	Standby            int     `json:"standby"`
+	BootSeconds        float64 `json:"bootSeconds"` // learned time from start to service; 0 when not known yet
+
+	Need   int     `json:"need"`   // instances asked for now by the largest vote, before clamps
+	Peak   int     `json:"peak"`   // largest need within the scale-in window
+	Before int     `json:"before"` // size before
+	After  int     `json:"after"`  // size decided on
+	Winner string  `json:"winner"` // voter whose vote is Need
+	Votes  []Vote  `json:"votes,omitempty"`
+	Clamps []Clamp `json:"clamps,omitempty"` // in the order they were applied
+	// Otherwise is what would have been decided without the winner, or without what holds the size: the counterfactual.
+	Otherwise string `json:"otherwise,omitempty"`
+	// ScaleInAt is when the size may shrink at the earliest, if no need grows; zero when nothing waits for it.
+	ScaleInAt time.Time `json:"scaleInAt,omitzero"`
+	Shadow    *Shadow   `json:"shadow,omitempty"` // nil without a shadow policy
+}
+
+// Vote is what one measure of load asks for.
+type Vote struct {
+	Voter string  `json:"voter"` // such as demand, slo, trend, season, schedule, spare, queue, or a signal's name
+	Need  int     `json:"need"`  // instances
+	Value float64 `json:"value"` // what was measured or reckoned, in the unit of Why
+	Why   string  `json:"why"`
+	// Abstains says that it could not vote, and Why says why: missing is not zero.
+	Abstains bool `json:"abstains,omitempty"`
+}
+
+// Clamp is one limit that changed the size.
+type Clamp struct {
+	Name string `json:"name"` // such as max, min, step, rate, hold, pause, manual, room, saturation, damping
+	From int    `json:"from"`
+	To   int    `json:"to"`
+	Why  string `json:"why"`
+}
+
+// Shadow is what a policy that is only watched would have decided.
+type Shadow struct {
+	Algorithm string `json:"algorithm"`
+	Size      int    `json:"size"`
+	Cause     string `json:"cause"`
 }
 
 // Plan is what one round decided about a pool. The zero Plan does nothing.
@@ -85,6 +123,7 @@ type Plan struct {
 	Decisions []Decision // in the order their operations are to be begun; Number is not set
 	Cause     string     // why the size is what it is
 	Problem   string     // what keeps the pool from being as declared; empty when nothing does
+	Rollout   string     // state of an update in words; empty when none is under way
 	Next      int        // number of the next instance to start
 	Inputs    Inputs
 }

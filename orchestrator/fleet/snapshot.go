@@ -16,6 +16,25 @@ type Snapshot struct {
 	Arrivals  Arrivals
 	Work      Work
 	Ended     []Ended // operations that ended since the previous snapshot
+
+	Signals  []Reading     // one for each signal of the policy that is not built in, in its order
+	Override spec.Override // what an operator wants, as it is in force
+	Room     Room          // what hosts and other pools leave for this one
+}
+
+// Reading is the newest value of a signal, for the whole pool.
+type Reading struct {
+	Name    string    // of the signal
+	At      time.Time // when it was read; zero if never
+	Value   float64   // in the unit of the metric; of a counter its growth per second
+	Problem string    // why there is no newer value; empty when it is fresh
+}
+
+// Room is how many instances of a pool may be there at once. The zero Room does not bound it.
+type Room struct {
+	Limited bool
+	Most    int    // instances, those that are there included
+	Cause   string // what bounds it, in words: which host, which pool
 }
 
 // Arrivals is what came in for a pool, counted in front of it: served, waiting and rejected alike.
@@ -23,6 +42,9 @@ type Arrivals struct {
 	At       time.Time // when it was counted; zero if never
 	Total    float64   // requests since the orchestrator began to count; never falls
 	Queued   int       // requests waiting for an instance
+	Rejected float64   // of Total, those that were refused for want of capacity; never falls
+	Errors   float64   // of Total, those that were answered with a server error; never falls
+	Held     int       // of Queued, those that are held while there is no instance at all
 	Complete bool      // every load balancer was counted: otherwise Total and Queued are lower bounds
 	Problem  string    // why it is not complete; empty when it is
 }
