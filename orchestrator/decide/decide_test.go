@@ -78,9 +78,12 @@ const every = 250 * time.Millisecond
 // newScene is a scene with a known service time of 10 ms and no load.
 func newScene(instances string) *scene {
 	s := &scene{s: snapshot(instances), now: start}
-	s.m.service.seconds = 0.010
+	s.m = Recall(spec.Status{}, nil, Learned{ServiceSeconds: 0.010})
 	return s
 }
+
+// viot is the rule in force.
+func (c *scene) viot() *Viot { return c.m.inForce.sizer.(*Viot) }
 
 // round plays one round with fresh figures.
 func (c *scene) round() fleet.Plan {
@@ -142,7 +145,7 @@ func TestDecideInstances(t *testing.T) {
 		{"a lone frozen one: tries another", "1:unready", nil, "start 2", "heal, hold"},
 		{"rolls: one more first", "1:ready:old 2:ready:old", nil, "start 3", "roll"},
 		{"rolls: waits for the boot", "1:ready:old 2:ready:old 3:booting", func(c *scene) { c.m.desired = 2 }, "", ""},
-		{"rolls: then the old", "1:ready:old 2:ready:old 3:ready", func(c *scene) { c.m.begun, c.m.desired = true, 2; c.m.needs.add(start, 2, time.Hour) }, "drain 2", "roll"},
+		{"rolls: then the old", "1:ready:old 2:ready:old 3:ready", func(c *scene) { c.m.begun, c.m.desired = true, 2 }, "drain 2", "roll"},
 		{"does not roll what drains", "1:ready 2:draining:old", func(c *scene) { c.s.Instances[1].Op = fleet.Drain }, "", ""},
 		{"halts a roll-out that fails", "1:ready:old 2:ready:old", func(c *scene) {
 			c.m.boots = boots{template: current, failed: 3, at: c.now, reason: "exited with code 1"}
@@ -334,7 +337,7 @@ func TestDecideWithoutBalancers(t *testing.T) {
 func TestDecideUnknownServiceTime(t *testing.T) {
 	t.Parallel()
 	c := newScene("1:ready")
-	c.m.service = serviceTime{}
+	c.viot().service = serviceTime{}
 	c.round()
 	c.rps, c.s.Arrivals.Queued = 100, 5
 	if got, want := text(c.round()), "start 2"; got != want {
@@ -386,7 +389,7 @@ func TestDecideToZeroAndBack(t *testing.T) {
 func TestDecideRestartKeepsTheSizeForAWindow(t *testing.T) {
 	t.Parallel()
 	c := newScene("1:ready 2:ready 3:ready 4:ready")
-	c.m = Recall(spec.Status{Desired: 4, Next: 9}, []fleet.Decision{{Inputs: fleet.Inputs{ServiceTimeSeconds: 0.01}}})
+	c.m = Recall(spec.Status{Desired: 4, Next: 9}, []fleet.Decision{{Inputs: fleet.Inputs{ServiceTimeSeconds: 0.01}}}, Learned{})
 	p, after := c.until(time.Minute, c.round)
 	if got, want := text(p), "drain 4, drain 3, drain 2"; got != want || after < 30*time.Second {
 		t.Fatalf("plan = %q after %v, want %q no sooner than 30s", got, after, want)

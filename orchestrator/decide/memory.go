@@ -10,57 +10,41 @@ import (
 // Memory is what one round must remember for the next, one for each pool. The zero Memory knows nothing. Decide
 // takes a Memory over and returns another: the one passed in must not be used again.
 type Memory struct {
-	begun      bool
-	desired    int    // size last decided on
-	cause      string // why
-	next       int    // number of the next instance to start
-	source     string // what arrivals are counted from
-	arrivals   rate
-	service    serviceTime
-	needs      window // of the scale-in window
-	queue      queue
-	boots      boots
-	blindSince time.Time            // since when figures are missing; zero when they are not
-	holds      map[string]time.Time // reasons for not acting, when each was last seen
+	begun   bool
+	desired int    // size last decided on
+	cause   string // why
+	next    int    // number of the next instance to start
+	rules   Rules  // nil: viot's own rule alone
+	inForce rule
+	boots   boots
+	holds   map[string]time.Time // reasons for not acting, when each was last seen
 }
 
 // Recall is the memory of an orchestrator that takes over: what its predecessor last reported about the pool and
-// decided, newest last. Both may be zero.
-func Recall(s spec.Status, decisions []fleet.Decision) Memory {
+// decided, newest last, and what it had learnt. All may be zero.
+func Recall(s spec.Status, decisions []fleet.Decision, l Learned) Memory {
 	m := Memory{desired: s.Desired, cause: s.Cause, next: s.Next}
 	for _, d := range decisions {
-		if learnt := d.Inputs.ServiceTimeSeconds; learnt > 0 {
-			m.service.seconds = learnt
+		if d.Inputs.ServiceTimeSeconds > 0 && l.ServiceSeconds == 0 {
+			l.ServiceSeconds = d.Inputs.ServiceTimeSeconds
 		}
 	}
+	m.inForce = rule{algorithm: spec.AlgorithmViot, sizer: NewViot(l)}
 	return m
 }
 
-// queue notices requests that wait and do not get fewer, which says that the pool is too small whatever the
-// reckoning says.
-type queue struct {
-	since time.Time // of the length below; zero while nothing waits
-	n     int
+// With returns m with the rules that its policies may name.
+func (m Memory) With(rules Rules) Memory {
+	m.rules = rules
+	return m
 }
 
-const queuePatience = time.Second
-
-// stuck takes the present length in and says whether the queue has not shrunk for queuePatience, or, when it is
-// not patient, has just come into being. It says so once for each such period.
-func (q *queue) stuck(n int, patient bool, now time.Time) bool {
-	switch {
-	case n == 0:
-		*q = queue{}
-		return false
-	case q.since.IsZero():
-		*q = queue{now, n}
-		return !patient
-	case now.Sub(q.since) < queuePatience:
-		return false
+// Learned is what is known about the pool's load.
+func (m Memory) Learned() Learned {
+	if v, ok := m.inForce.sizer.(*Viot); ok {
+		return v.Learned()
 	}
-	grew := n >= q.n
-	*q = queue{now, n}
-	return grew
+	return Learned{}
 }
 
 // boots counts instances that did not get ready, or died as soon as they were, and how long to wait before the next

@@ -63,6 +63,7 @@ type Loop struct {
 	Term     Term
 	Every    time.Duration       // between rounds when nothing wakes the loop
 	Took     func(time.Duration) // told how long each round took; may be nil
+	Rules    decide.Rules        // algorithms that policies may name beside viot's own; may be nil
 	Log      hclog.Logger
 
 	// only the goroutine in Run uses these, both by pool
@@ -235,7 +236,7 @@ func (l *Loop) pool(ctx context.Context, name string) (*pool, error) {
 		p.number = p.decisions[n-1].Number
 	}
 	p.written = p.status
-	p.memory = decide.Recall(p.status, p.decisions)
+	p.memory = decide.Recall(p.status, p.decisions, decide.Learned{}).With(l.Rules)
 	l.pools[name] = p
 	return p, nil
 }
