@@ -21,6 +21,11 @@ func (q *request) born(parent store.Node, child resource.Resource) (store.Effect
 	if err := all.Join(actionsOn(parent.Resource, false)); err != nil {
 		return all, err
 	}
+	if child.Type.Instance() {
+		if err := all.Join(q.d.evicting(parent)); err != nil {
+			return all, err
+		}
+	}
 	err := all.Join(q.childCreated(parent, child))
 	return all, err
 }
@@ -39,8 +44,28 @@ func (q *request) changed(before store.Node, r resource.Resource, given resource
 	if err := all.Join(actionsOn(r, true)); err != nil {
 		return all, err
 	}
+	if err := all.Join(q.d.evicting(before)); err != nil {
+		return all, err
+	}
 	err := all.Join(q.updated(before, r, given))
 	return all, err
+}
+
+// evicting has the instances looked at that n may lose by a change, if somebody must hear of them: the subscriptions of n that ask for
+// deleted children, or the announcements of instances.
+func (d *Dispatcher) evicting(n store.Node) (store.Effects, error) {
+	hears := n.Resource.AnnouncesInstances
+	for _, s := range n.Subscriptions {
+		a, err := s.Decode()
+		if err != nil {
+			return store.Effects{}, err
+		}
+		hears = hears || slices.Contains(a.Criteria().Events, eventChildDeleted)
+	}
+	if !hears {
+		return store.Effects{}, nil
+	}
+	return store.Effects{Evicted: d.removed}, nil
 }
 
 // removed is what a removal that q asks for brings with it, for whatever type.

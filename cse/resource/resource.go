@@ -35,6 +35,8 @@ type Resource struct {
 	MaxCount   *int64    // maxNrOfInstances; nil for no limit
 	MaxBytes   *int64    // maxByteSize; nil for no limit
 	Announced  bool      // another CSE has an announcement of it, which must hear when it changes or goes
+	// AnnouncesInstances says that it has, or had, instances that are announced. It is the store's to set.
+	AnnouncesInstances bool
 	// Attributes is a JSON object of all attributes that have no field above, and of the limits as they were given.
 	Attributes json.RawMessage
 }

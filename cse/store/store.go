@@ -50,6 +50,9 @@ type Effects struct {
 	Instances []resource.Resource
 	// Tasks are to be done after the commit.
 	Tasks []Task
+	// Evicted says what it brings with it that an instance is deleted so that the changed resource, or the parent of the created one,
+	// keeps its limits, or because the change drops it. It is as for Sweep. With nil, which is nothing, nobody looks what goes.
+	Evicted func(Removal) (Effects, error)
 }
 
 // Join adds more to e, unless err is not nil, and returns err.
@@ -59,6 +62,9 @@ func (e *Effects) Join(more Effects, err error) error {
 	}
 	e.Instances = append(e.Instances, more.Instances...)
 	e.Tasks = append(e.Tasks, more.Tasks...)
+	if more.Evicted != nil {
+		e.Evicted = more.Evicted
+	}
 	return nil
 }
 
@@ -148,7 +154,7 @@ type Removal struct {
 	// announced ones (resource.Resource.Announced) and those whose type resource.Type.Farewell reports. Resource is among them if it
 	// is one.
 	Below []resource.Resource
-	// Expired says that nobody asked for it: its time had come.
+	// Expired says that nobody asked for it: its time had come, or it had to make room.
 	Expired bool
 }
 
@@ -212,7 +218,8 @@ type Store interface {
 	Delete(ctx context.Context, a primitive.Address, now time.Time, permit func(Node) error, after func(Removal) (Effects, error)) (resource.Resource, error)
 
 	// Sweep deletes what expired before now, at most limit resources and what is below them, and as many receipts and messages,
-	// and returns how many were deleted. after is as for Delete; for instances it is only called if their parent has subscriptions.
+	// and returns how many were deleted. after is as for Delete; for instances it is only called if their parent has subscriptions
+	// or announces instances.
 	// It also forgets turns that are over.
 	Sweep(ctx context.Context, now time.Time, limit int, after func(Removal) (Effects, error)) (int, error)
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // concurrencyCases are about requests at the same time, at whichever instances.
@@ -46,6 +47,34 @@ var concurrencyCases = []conformanceCase{
 		s.get(c).want(2000).has("m2m:cnt/cbs", bytes, "m2m:cnt/cni", len(list))
 		if bytes > 50 {
 			s.Errorf("got %d bytes", bytes)
+		}
+	}},
+	{"TS-0001 9.6.1.3 nothing outlives its parent, whose life is cut at the same time", func(s *session) {
+		c := s.container(object{})
+		end := stamp(time.Hour)
+		var all sync.WaitGroup
+		for i := range 12 {
+			all.Go(func() {
+				if i == 6 {
+					s.put(c, object{"m2m:cnt": object{"et": end, "mia": 60}}).want(2004)
+					return
+				}
+				s.create(c, tyCnt, object{"m2m:cnt": object{}}).want(2001)
+				s.create(c, tyCin, object{"m2m:cin": object{"con": "x"}}).want(2001)
+			})
+		}
+		all.Wait()
+		soon := stamp(2 * time.Minute)
+		for member, most := range map[string]string{"m2m:cnt/m2m:cnt": end, "m2m:cnt/m2m:cin": soon} {
+			list, _ := s.get(c + "?rcn=8").want(2000).at(member).([]any)
+			for _, r := range list {
+				if et := r.(object)["et"].(string); et > most {
+					s.Errorf("%s: got the expiration %s, want none after %s", member, et, most)
+				}
+			}
+			if len(list) != 11 {
+				s.Errorf("%s: got %d, want 11", member, len(list))
+			}
 		}
 	}},
 	{"TS-0001 9.6.27 concurrent deletes of latest delete one instance each", func(s *session) {

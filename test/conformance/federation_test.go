@@ -100,6 +100,28 @@ var federationCases = []struct {
 		mn.remove(c).want(2002)
 		in.eventually("taken back", func() bool { return announced().RSC == 4004 })
 	}},
+	{"TS-0001 10.2.13 the announcement of an instance goes when the instance gives way", func(in, mn *session) {
+		mn.put(mn.Root, object{"m2m:ae": object{"at": []string{"/id-in"}}}).want(2004)
+		acp := mn.policy(rule(63, mn.AE), rule(2, "/id-in/"+in.AE))
+		c := mn.container(object{"mni": 1, "at": []string{"/id-in"}, "acpi": []string{acp}})
+		addressOf := func(to, list string) (address string) {
+			mn.eventually("announced", func() bool {
+				for _, at := range mn.get(to).want(2000).list(list) {
+					if strings.HasPrefix(at, "/id-in/") {
+						address = strings.TrimPrefix(at, "/id-in/")
+					}
+				}
+				return address != ""
+			})
+			return address
+		}
+		addressOf(c, "m2m:cnt/at")
+		i := mn.create(c, tyCin, object{"m2m:cin": object{"con": "x", "at": []string{"/id-in"}}}).want(2001).id()
+		address := addressOf(i, "m2m:cin/at")
+		in.send(request{op: "GET", to: address, from: admin}).want(2000).has("m2m:cinA/lnk", "/id-mn/"+i)
+		mn.create(c, tyCin, object{"m2m:cin": object{"con": "y"}}).want(2001)
+		in.eventually("taken back", func() bool { return in.send(request{op: "GET", to: address, from: admin}).RSC == 4004 })
+	}},
 	{"TS-0001 10.2.13 an announcement that cannot be made does not prevent the resource", func(in, mn *session) {
 		mn.create(mn.Root, tyCnt, object{"m2m:cnt": object{"at": []string{"/id-nowhere"}}}).want(2001)
 	}},

@@ -27,6 +27,8 @@ type creation struct {
 type family struct {
 	node    watched
 	counted bool // its counters changed
+	// announces says that the first of its instances that is announced is among the children.
+	announces bool
 }
 
 // expiredError says that a name or identifier is held by a resource that has expired, and that may have children, whose locks must
@@ -43,6 +45,9 @@ func (e *expiredError) Error() string { return e.holder.Path + " has expired and
 func (s *Store) create(ctx context.Context, group []*creation) error {
 	for {
 		err := s.createOnce(ctx, group)
+		if errors.Is(err, errMoved) {
+			continue
+		}
 		var expired *expiredError
 		if !errors.As(err, &expired) {
 			return err
@@ -91,9 +96,15 @@ func (s *Store) createOnce(ctx context.Context, group []*creation) error {
 			if f.counted {
 				counted = append(counted, &f.node)
 			}
+			if f.announces {
+				t.exec(`UPDATE resource SET farewell = farewell | $2 WHERE ri = $1`, f.node.Resource.ID, farewellInstances)
+			}
 		}
 		if err := t.putTallies(ctx, counted); err != nil {
 			return err
+		}
+		for _, f := range families {
+			effects = append(effects, f.node.tasks...)
 		}
 		return t.addTasks(effects)
 	})
@@ -102,13 +113,16 @@ func (s *Store) createOnce(ctx context.Context, group []*creation) error {
 // openFamilies locks the parents of the group, returns them in the order of their identifiers, and answers the creations that are
 // repeated.
 func (t *tx) openFamilies(ctx context.Context, group []*creation) ([]*family, error) {
-	nodes := t.lockParents(group)
+	locked, nodes := t.lockParents(group)
 	t.findRepeats(group)
 	if err := t.flush(ctx); err != nil {
 		return nil, err
 	}
 	families := make([]*family, len(*nodes))
 	for i, n := range *nodes {
+		if !slices.Contains(*locked, n.Resource.ID) {
+			return nil, errMoved
+		}
 		families[i] = &family{node: n}
 		for _, c := range group {
 			if c.Parent.ID == n.Resource.ID || c.Parent.Path == n.Resource.Path {
@@ -119,9 +133,10 @@ func (t *tx) openFamilies(ctx context.Context, group []*creation) ([]*family, er
 	return families, nil
 }
 
-// lockParents queues what locks the parents of the group, in the order of their identifiers. They are there when the queue has been
-// flushed.
-func (t *tx) lockParents(group []*creation) *[]watched {
+// lockParents queues what locks the parents of the group, in the order of their identifiers, and then reads them: what others committed
+// while it waited counts. Both are there when the queue has been flushed. A parent that is not among the locked was deleted and created
+// again meanwhile.
+func (t *tx) lockParents(group []*creation) (locked *[]string, nodes *[]watched) {
 	var ids, paths []string
 	for _, c := range group {
 		if c.Parent.ID != "" && !slices.Contains(ids, c.Parent.ID) {
@@ -132,7 +147,6 @@ func (t *tx) lockParents(group []*creation) *[]watched {
 		}
 	}
 	var p params
-	present := p.add(micros(group[0].Now))
 	var where string
 	switch {
 	case len(ids) == 0:
@@ -142,11 +156,14 @@ func (t *tx) lockParents(group []*creation) *[]watched {
 	default:
 		where = `(` + t.dialect.among(&p, "r.path", paths) + ` OR ` + t.dialect.among(&p, "r.ri", ids) + `)`
 	}
-	var nodes []watched
-	t.want(into(&nodes, scanWatched), `SELECT `+t.dialect.watchedColumns(present)+`
+	locked, nodes = new([]string), new([]watched)
+	t.want(into(locked, scanText), `SELECT t.ri FROM resource r JOIN tally t ON t.ri = r.ri WHERE `+where+` ORDER BY t.ri`+t.dialect.lock, p...)
+	p = slices.Clone(p)
+	present := p.add(micros(group[0].Now))
+	t.want(into(nodes, scanWatched), `SELECT `+t.dialect.watchedColumns(present)+`
 		FROM resource r JOIN resource g ON g.ri = r.gov JOIN tally t ON t.ri = r.ri
-		WHERE `+where+` AND r.et + 0 > `+present+` ORDER BY t.ri`+t.dialect.lock, p...)
-	return &nodes
+		WHERE `+where+` AND r.et + 0 > `+present+` ORDER BY t.ri`, p...)
+	return locked, nodes
 }
 
 // findRepeats queues what gives the creations of the group that succeeded before the result they had. The parents are locked
@@ -288,7 +305,7 @@ func (t *tx) displace(c *creation, h resource.Resource) error {
 	parent.Resource.Count--
 	parent.Resource.Bytes -= h.Size
 	c.parent.counted = true
-	if c.Displaced == nil || len(parent.Subscriptions) == 0 {
+	if c.Displaced == nil || len(parent.Subscriptions) == 0 && !parent.Resource.AnnouncesInstances {
 		return nil
 	}
 	effects, err := c.Displaced(instanceRemoval(parent.Node, h))
@@ -305,6 +322,7 @@ func (c *creation) join() error {
 		p.Count++
 		p.Bytes += r.Size
 		r.StateTag = p.StateTag
+		p.AnnouncesInstances = p.AnnouncesInstances || r.Announced
 	}
 	if c.After != nil {
 		effects, err := c.After(c.parent.node.Node, *r)
@@ -313,9 +331,13 @@ func (c *creation) join() error {
 			return err
 		}
 		c.tasks = append(c.tasks, effects.Tasks...)
+		if effects.Evicted != nil {
+			c.parent.node.evicted = effects.Evicted
+		}
 		c.instances = number(effects.Instances, r, r.StateTag-1)
 	}
 	c.parent.counted = c.parent.counted || r.Type.Instance()
+	c.parent.announces = c.parent.announces || p.AnnouncesInstances && !before.AnnouncesInstances
 	return nil
 }
 

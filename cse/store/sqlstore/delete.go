@@ -85,9 +85,9 @@ func (s *Store) deleteOnce(ctx context.Context, a primitive.Address, now time.Ti
 // after's error, which is also err then.
 func (t *tx) remove(ctx context.Context, r store.Removal, after func(store.Removal) (store.Effects, error)) (refused, err error) {
 	r.Below, err = ask(ctx, t, scanResource, `SELECT `+resourceColumns+` FROM resource r LEFT JOIN tally t ON t.ri = r.ri
-		WHERE (r.path = $1 OR r.path > $2 AND r.path < $3) AND (r.farewell <> 0 OR r.ri IN (SELECT s.pi FROM resource s
+		WHERE (r.path = $1 OR r.path > $2 AND r.path < $3) AND (r.farewell <> 0 AND r.farewell <> $5 OR r.ri IN (SELECT s.pi FROM resource s
 			WHERE s.path > $2 AND s.path < $3 AND s.farewell <> 0 AND s.ty = $4)) ORDER BY r.path`,
-		r.Resource.Path, r.Resource.Path+"/", r.Resource.Path+"0", int(resource.TypeSubscription))
+		r.Resource.Path, r.Resource.Path+"/", r.Resource.Path+"0", int(resource.TypeSubscription), farewellInstances)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func (t *tx) remove(ctx context.Context, r store.Removal, after func(store.Remov
 	return nil, t.addTasks(effects.Tasks)
 }
 
-// instanceRemoval is the removal of an instance that has expired.
+// instanceRemoval is the removal of an instance that has expired or gives way to others.
 func instanceRemoval(parent store.Node, r resource.Resource) store.Removal {
 	removal := store.Removal{Parent: parent, Resource: r, Expired: true}
 	if farewell(r) != 0 {

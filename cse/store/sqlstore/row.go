@@ -49,6 +49,7 @@ func (w *resourceRow) resource() (resource.Resource, error) {
 		Creator: w.creator.String, Host: w.host.String, Governor: w.gov.String,
 		StateTag: w.st.Int64, Size: w.cs.Int64, Count: w.cni.Int64, Bytes: w.cbs.Int64,
 		MaxCount: pointer(w.mni), MaxBytes: pointer(w.mbs), Announced: w.farewell.Int64&farewellAnnounced != 0,
+		AnnouncesInstances: w.farewell.Int64&farewellInstances != 0,
 	}
 	if !w.ri.Valid {
 		return resource.Resource{}, nil
@@ -72,6 +73,7 @@ func (w *resourceRow) resource() (resource.Resource, error) {
 const (
 	farewellType      = 1 // it is a subscription, or resource.Type.Farewell says so
 	farewellAnnounced = 2
+	farewellInstances = 4 // not of itself, but of instances in it
 )
 
 func farewell(r resource.Resource) int64 {
@@ -81,6 +83,9 @@ func farewell(r resource.Resource) int64 {
 	}
 	if r.Announced {
 		f |= farewellAnnounced
+	}
+	if r.AnnouncesInstances {
+		f |= farewellInstances
 	}
 	return f
 }
@@ -106,13 +111,16 @@ func (d *dialect) watchedColumns(now string) string {
 type watched struct {
 	store.Node
 	gone int64 // there is no instance with a seq up to it
+	// evicted is told of each instance that goes, see store.Effects; tasks are what that brought with it and is still to be stored.
+	evicted func(store.Removal) (store.Effects, error)
+	tasks   []store.Task
 }
 
 func scanWatched(rows answer) (watched, error) {
 	var subscriptions []byte
 	var gone pgtype.Int8
 	node, err := scanNodeAnd(rows, &subscriptions, &gone)
-	n := watched{node, gone.Int64}
+	n := watched{Node: node, gone: gone.Int64}
 	if err != nil || len(subscriptions) == 0 {
 		return n, err
 	}

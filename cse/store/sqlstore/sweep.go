@@ -144,10 +144,11 @@ func (s *Store) sweepInstances(ctx context.Context, parent string, now time.Time
 // expiredInstances are the first $3 in the parent $1 that have expired at $2.
 const expiredInstances = `SELECT ri FROM resource WHERE pi = $1 AND seq IS NOT NULL AND et <= $2 ORDER BY seq LIMIT $3`
 
-// tellInstances asks after what it brings with it that the expired instances of a parent go, if the parent has subscriptions.
+// tellInstances asks after what it brings with it that the expired instances of a parent go, if the parent has subscriptions or announces
+// instances.
 func (t *tx) tellInstances(ctx context.Context, parent string, now time.Time, limit int, after func(store.Removal) (store.Effects, error)) error {
 	node, err := t.watchedNode(ctx, primitive.Address{ID: parent}, now)
-	if errors.Is(err, store.ErrNotFound) || err == nil && len(node.Subscriptions) == 0 {
+	if errors.Is(err, store.ErrNotFound) || err == nil && len(node.Subscriptions) == 0 && !node.Resource.AnnouncesInstances {
 		return nil
 	}
 	if err != nil {

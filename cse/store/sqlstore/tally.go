@@ -40,7 +40,9 @@ func (t *tx) putTally(ctx context.Context, n *watched, exact bool) error {
 		t.exec(`UPDATE tally SET st = $2, cni = $3, mni = $4, mbs = $5, (cbs, gone) = (SELECT $6 - coalesce(sum(o.cs), 0), coalesce(max(o.seq), $7)
 			FROM (SELECT cs, seq FROM resource WHERE pi = $1 AND seq > $7 ORDER BY seq LIMIT $8) AS o) WHERE ri = $1`,
 			r.ID, r.StateTag, r.Count, r.MaxCount, r.MaxBytes, r.Bytes, n.gone, excess)
-		t.dropGone(n)
+		if err := t.dropGone(ctx, n); err != nil {
+			return err
+		}
 	}
 	limited := r.MaxBytes != nil && r.Bytes > *r.MaxBytes
 	if limited || exact && excess > 0 {
@@ -69,10 +71,51 @@ func (t *tx) readTally(ctx context.Context, n *watched) error {
 }
 
 // dropGone queues what deletes the instances of n that its tally has just been told are gone.
-func (t *tx) dropGone(n *watched) {
+func (t *tx) dropGone(ctx context.Context, n *watched) error {
 	const gone = `pi = $1 AND seq > $2 AND seq <= (SELECT gone FROM tally WHERE ri = $1)`
+	if err := t.tellEvicted(ctx, n, `seq <= (SELECT gone FROM tally WHERE ri = $1)`); err != nil {
+		return err
+	}
 	t.exec(`DELETE FROM label WHERE ri IN (SELECT ri FROM resource WHERE `+gone+` AND labelled <> 0)`, n.Resource.ID, n.gone)
 	t.exec(`DELETE FROM resource WHERE `+gone, n.Resource.ID, n.gone)
+	return nil
+}
+
+const (
+	// evictedPage is how many instances that go are read at once for who must hear of them.
+	evictedPage = 100
+	// maxEvictedTasks is how many tasks that brings with it are kept before they are stored.
+	maxEvictedTasks = 1000
+)
+
+// tellEvicted asks n.evicted what it brings with it that the instances of n go which are not gone yet and meet the condition last, which
+// knows n as $1. Without n.evicted it costs nothing.
+func (t *tx) tellEvicted(ctx context.Context, n *watched, last string) error {
+	if n.evicted == nil {
+		return nil
+	}
+	for after, more := n.gone, true; more; {
+		page, err := ask(ctx, t, scanResource, `SELECT `+resourceColumns+` FROM resource r LEFT JOIN tally t ON t.ri = r.ri
+			WHERE r.pi = $1 AND r.seq > $2 AND r.`+last+` ORDER BY r.seq LIMIT $3`, n.Resource.ID, after, evictedPage)
+		if err != nil {
+			return err
+		}
+		for _, r := range page {
+			effects, err := n.evicted(instanceRemoval(n.Node, r))
+			if err != nil {
+				return err
+			}
+			n.tasks = append(n.tasks, effects.Tasks...)
+			after = r.StateTag
+		}
+		if more = len(page) == evictedPage; len(n.tasks) > maxEvictedTasks {
+			if err := t.addTasks(n.tasks); err != nil {
+				return err
+			}
+			n.tasks = nil
+		}
+	}
+	return nil
 }
 
 // evictChunk is how many of the oldest instances are looked at at once to make room by size.
@@ -88,7 +131,9 @@ func (t *tx) evictBytes(ctx context.Context, n *watched) error {
 			FROM (SELECT f.cs, f.seq, sum(f.cs) OVER (ORDER BY f.seq) - f.cs AS before
 				FROM (SELECT cs, seq FROM resource WHERE pi = $1 AND seq > $2 ORDER BY seq LIMIT $3) AS f) AS o
 			WHERE o.before < $4) WHERE ri = $1`, r.ID, n.gone, evictChunk, r.Bytes-*r.MaxBytes)
-		t.dropGone(n)
+		if err := t.dropGone(ctx, n); err != nil {
+			return err
+		}
 		if err := t.readTally(ctx, n); err != nil {
 			return err
 		}
@@ -97,9 +142,13 @@ func (t *tx) evictBytes(ctx context.Context, n *watched) error {
 }
 
 // dropInstances queues what deletes all instances of n, the last of which has the seq last at most.
-func (t *tx) dropInstances(n *watched, last int64) {
+func (t *tx) dropInstances(ctx context.Context, n *watched, last int64) error {
 	r := &n.Resource
+	if err := t.tellEvicted(ctx, n, `seq IS NOT NULL`); err != nil {
+		return err
+	}
 	t.exec(`DELETE FROM label WHERE ri IN (SELECT ri FROM resource WHERE pi = $1 AND seq > $2 AND labelled <> 0)`, r.ID, n.gone)
 	t.exec(`DELETE FROM resource WHERE pi = $1 AND seq > $2`, r.ID, n.gone)
 	n.gone, r.Count, r.Bytes = last, 0, 0
+	return nil
 }

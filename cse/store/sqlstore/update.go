@@ -47,7 +47,7 @@ func (s *Store) updateOnce(ctx context.Context, a primitive.Address, now time.Ti
 		if shortens && !deep {
 			return errShortens
 		}
-		n := watched{store.Node{Resource: c.Resource}, before.gone}
+		n := watched{Node: store.Node{Resource: c.Resource, Subscriptions: before.Subscriptions}, gone: before.gone}
 		r := &n.Resource
 		r.StateTag = before.Resource.StateTag
 		if !c.KeepStateTag {
@@ -62,6 +62,7 @@ func (s *Store) updateOnce(ctx context.Context, a primitive.Address, now time.Ti
 				refused = err
 				return err
 			}
+			n.evicted = effects.Evicted
 		}
 		var policies any
 		if len(r.Policies) > 0 {
@@ -84,7 +85,9 @@ func (s *Store) updateOnce(ctx context.Context, a primitive.Address, now time.Ti
 			t.exec(`UPDATE resource SET et = ct + $1 WHERE pi = $2 AND seq IS NOT NULL AND et > ct + $1`, c.MaxAge.Microseconds(), r.ID)
 		}
 		if c.DropInstances {
-			t.dropInstances(&n, before.Resource.StateTag)
+			if err := t.dropInstances(ctx, &n, before.Resource.StateTag); err != nil {
+				return err
+			}
 		}
 		if err := t.insert(number(effects.Instances, r, before.Resource.StateTag)); err != nil {
 			return err
@@ -93,7 +96,7 @@ func (s *Store) updateOnce(ctx context.Context, a primitive.Address, now time.Ti
 			return err
 		}
 		result = *r
-		return t.addTasks(effects.Tasks)
+		return t.addTasks(append(effects.Tasks, n.tasks...))
 	})
 	if refused != nil {
 		return resource.Resource{}, refused

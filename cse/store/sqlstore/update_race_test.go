@@ -62,3 +62,40 @@ func hold(under chan<- struct{}, until <-chan struct{}) func(resource.Resource) 
 		return store.Effects{}, nil
 	}
 }
+
+// TestPostgreSQLCreateSeesParent has a container be given a shorter life and an age limit for its instances while a creation in it waits
+// for the lock. The creation must see both.
+func TestPostgreSQLCreateSeesParent(t *testing.T) {
+	t.Parallel()
+	r := newRace(t)
+	end := raceNow.Add(time.Hour)
+	changing, change := make(chan struct{}, 8), make(chan struct{})
+	update := begin(func() error {
+		_, err := r.stores[0].Update(t.Context(), primitive.Address{Path: "cse-in/t"}, raceNow, func(n store.Node) (store.Change, error) {
+			n.Resource.ExpiresAt, n.Resource.Attributes = end, []byte(`{"mia":60}`)
+			return store.Change{Resource: n.Resource, After: hold(changing, change)}, nil
+		})
+		return err
+	})
+	await(t, "update", changing, update)
+	var seen store.Node
+	creation := begin(func() error {
+		_, err := r.stores[1].Create(t.Context(), store.Creation{Parent: primitive.Address{Path: "cse-in/t"}, Now: raceNow,
+			Build: func(p store.Node) (resource.Resource, error) {
+				seen = p
+				return resource.Resource{ID: "late", ParentID: p.Resource.ID, Type: resource.TypeContainer, Path: "cse-in/t/late",
+					CreatedAt: raceNow, ModifiedAt: raceNow, ExpiresAt: p.Resource.ExpiresAt, Governor: "late", Attributes: []byte("{}")}, nil
+			}})
+		return err
+	})
+	r.awaitBlocked(nil)
+	close(change)
+	for what, done := range map[string]<-chan error{"update": update, "creation": creation} {
+		if err := <-done; err != nil {
+			t.Errorf("%s: got %v", what, err)
+		}
+	}
+	if !seen.Resource.ExpiresAt.Equal(end) || string(seen.Resource.Attributes) != `{"mia":60}` {
+		t.Errorf("got a parent with the expiration %s and the attributes %s, want %s and the limit", seen.Resource.ExpiresAt, seen.Resource.Attributes, end)
+	}
+}

@@ -352,3 +352,79 @@ func testRemovalOfInstances(t *testing.T, open func(t *testing.T, n int) []store
 	}
 	wantCounters(t, s, "cse-in/d", "st 3 cni 1 cbs 4")
 }
+
+// testEvictions has instances that give way be told about, each once and before the change is over, if somebody asks for it; and what that
+// brings with it is stored.
+func testEvictions(t *testing.T, open func(t *testing.T, n int) []store.Store) {
+	s := prepared(t, open, 1)[0]
+	create(t, s, "cse-in", child(resource.TypeContainer, "c", `{}`, limited(2, 25)))
+	create(t, s, "cse-in/c", child(resource.TypeSubscription, "s", `{}`))
+	var told []string
+	evicted := func(r store.Removal) (store.Effects, error) {
+		if !r.Expired || r.Resource.Size == 0 {
+			t.Errorf("got %+v", r)
+		}
+		wantIDs(t, "subscriptions", r.Parent.Subscriptions, "cse-in.c.s")
+		told = append(told, r.Resource.Name())
+		return store.Effects{Tasks: []store.Task{task("gone", r.Resource.Name())}}, nil
+	}
+	wantTold := func(what string, want ...string) {
+		t.Helper()
+		if !slices.Equal(told, want) {
+			t.Errorf("%s: told of %v, want %v", what, told, want)
+		}
+		told = nil
+	}
+	add := func(name string, size int64, effects store.Effects) {
+		t.Helper()
+		if _, err := s.Create(t.Context(), store.Creation{Parent: path("cse-in/c"), Now: now,
+			Build: child(resource.TypeContentInstance, name, labelled("x"), sized(size)),
+			After: func(store.Node, resource.Resource) (store.Effects, error) { return effects, nil }}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hears := store.Effects{Evicted: evicted}
+	add("i1", 10, hears)
+	add("i2", 10, hears)
+	wantTold("room for all")
+	add("i3", 10, hears)
+	wantTold("one too many", "i1")
+	add("i4", 10, store.Effects{})
+	wantTold("nobody asks")
+	add("i5", 20, hears)
+	wantTold("too large together", "i3", "i4")
+	add("i6", 5, hears)
+	wantTold("room for both")
+	update(t, s, "cse-in/c", func(c *store.Change) {
+		limited(1, -1)(&c.Resource)
+		c.After = func(resource.Resource) (store.Effects, error) { return hears, nil }
+	})
+	wantTold("lower limit", "i5")
+	wantCounters(t, s, "cse-in/c", "st 7 cni 1 cbs 5")
+	update(t, s, "cse-in/c", func(c *store.Change) {
+		c.Resource.MaxCount, c.Resource.MaxBytes, c.DropInstances = nil, nil, true
+		c.After = func(resource.Resource) (store.Effects, error) { return hears, nil }
+	})
+	wantTold("all dropped", "i6")
+	wantTurns(t, s, now, `gone: "i1" "i3" "i4" "i5" "i6"`)
+	const many = 250
+	for i := range many {
+		add(fmt.Sprintf("j%03d", i), 1, store.Effects{})
+	}
+	update(t, s, "cse-in/c", func(c *store.Change) {
+		limited(1, -1)(&c.Resource)
+		c.After = func(resource.Resource) (store.Effects, error) { return hears, nil }
+	})
+	if len(told) != many-1 || told[0] != "j000" || told[many-2] != "j248" {
+		t.Errorf("many at once: told of %d, from %v", len(told), told)
+	}
+	// That instances are announced is known of the resource they are in.
+	if get(t, s, path("cse-in/c")).Resource.AnnouncesInstances {
+		t.Error("nothing is announced, but the parent says so")
+	}
+	create(t, s, "cse-in/c", child(resource.TypeContentInstance, "announced", `{}`, sized(1), func(r *resource.Resource) { r.Announced = true }))
+	update(t, s, "cse-in/c", func(*store.Change) {})
+	if r := get(t, s, path("cse-in/c")).Resource; !r.AnnouncesInstances || r.Announced {
+		t.Errorf("an instance is announced: got %+v", r)
+	}
+}

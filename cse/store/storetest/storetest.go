@@ -62,6 +62,7 @@ func Run(t *testing.T, open func(t *testing.T, n int) []store.Store) {
 		"effects under concurrency":  testEffectsConcurrently,
 		"removals":                   testRemovals,
 		"removal of instances":       testRemovalOfInstances,
+		"evictions":                  testEvictions,
 		"tasks":                      testTasks,
 		"tasks repeated":             testTasksRepeated,
 		"tasks that are awaited":     testTasksAwaited,
