@@ -32,14 +32,16 @@ type Config struct {
 	RequestTimeout    time.Duration // for one request
 	// NotificationGiveUp is how long the target of a notification may be out of reach before what is for it is dropped; 0 is an hour.
 	NotificationGiveUp time.Duration
-	LongTimeout        time.Duration  // for one request that says itself that it takes longer
-	MaxBody            int64          // bytes of a request's content
-	MaxResults         int            // resources in one result
-	Quotas             account.Limits // what every single originator may do
-	LogLevel           string         // trace, debug, info, warn, error
-	LogFormat          string         // text or json
-	Federation         Federation     // how this CSE stands to other CSEs
-	Security           Security       // TLS, and how originators prove who they are
+	// MaxPendingNotifications is how many may wait of all subscriptions of one originator; 0 is any number.
+	MaxPendingNotifications int
+	LongTimeout             time.Duration  // for one request that says itself that it takes longer
+	MaxBody                 int64          // bytes of a request's content
+	MaxResults              int            // resources in one result
+	Quotas                  account.Limits // what every single originator may do
+	LogLevel                string         // trace, debug, info, warn, error
+	LogFormat               string         // text or json
+	Federation              Federation     // how this CSE stands to other CSEs
+	Security                Security       // TLS, and how originators prove who they are
 }
 
 // ParseConfig reads flags from args. A flag that is not given is taken from the environment: -store-connections from
@@ -61,6 +63,8 @@ func ParseConfig(args []string, getenv func(string) string, output io.Writer) (C
 	f.DurationVar(&c.DrainTimeout, "drain-timeout", 10*time.Second, "how long requests may take to finish after SIGTERM")
 	f.DurationVar(&c.RequestTimeout, "request-timeout", 10*time.Second, "longest time for one request")
 	f.DurationVar(&c.NotificationGiveUp, "notification-give-up", time.Hour, "how long notifications wait for a target that cannot be reached")
+	f.IntVar(&c.MaxPendingNotifications, "max-pending-notifications", 100_000,
+		"most notifications that wait, of all subscriptions of one originator; those of low notificationStoragePriority are dropped first; 0 for any number")
 	f.DurationVar(&c.LongTimeout, "long-request-timeout", time.Minute,
 		"longest time for a request whose expiration (X-M2M-RET) or execution time (X-M2M-OET) says that it takes longer")
 	f.Int64Var(&c.MaxBody, "max-body", 1<<20, "most bytes of a request's content")
@@ -137,6 +141,9 @@ func (c Config) check() error {
 		if d.value <= 0 {
 			wrong(d.flag, "must be longer than 0, got %s", d.value)
 		}
+	}
+	if c.MaxPendingNotifications < 0 {
+		wrong("max-pending-notifications", "must be 0 or more, got %d", c.MaxPendingNotifications)
 	}
 	if c.MaxBody < 1 {
 		wrong("max-body", "must be at least 1 byte, got %d", c.MaxBody)

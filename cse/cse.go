@@ -84,6 +84,8 @@ func New(c Config, s store.Store, log hclog.Logger) *Server {
 		Store: s, Entities: v.dispatcher.Entities, CSEID: c.CSEID, Releases: c.Releases, Expire: v.dispatcher.ExpireSubscription,
 		GiveUp: c.NotificationGiveUp, Timeout: c.RequestTimeout, Count: m.notified, Charge: v.books.Notified, Log: log.Named("notify"),
 	}
+	v.dispatcher.MaxPending = c.MaxPendingNotifications
+	v.dispatcher.Dropped = func(n int) { m.notified(notify.Dropped, n) }
 	v.worker = &worker.Worker{Store: s, Parallel: parallelLanes, Log: log.Named("worker"), Handlers: map[string]worker.Handler{
 		dispatch.KindTimeSeries:    v.dispatcher.WatchTimeSeries,
 		dispatch.KindCommand:       v.dispatcher.Command,

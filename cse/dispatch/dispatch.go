@@ -30,6 +30,10 @@ type Dispatcher struct {
 	Entities   Entities // how to reach AEs and other CSEs; nil reaches none
 	Channels   Channels // the boxes behind polling channels; nil if there are none
 	Accounts   Accounts // the books of originators; nil if none are kept
+	// MaxPending is how many notifications may be pending of all subscriptions of one subscriber; 0 is any number. Dropped is told how many
+	// were dropped because there were more; nil for nobody.
+	MaxPending int
+	Dropped    func(n int)
 	// Ending ends when this instance is to end: long polls are answered then. nil is never.
 	Ending context.Context
 	Log    hclog.Logger

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/viot-project/viot/cse/access"
+	"github.com/viot-project/viot/cse/notify"
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
 	"github.com/viot-project/viot/cse/store"
@@ -118,35 +119,63 @@ func groupNoticeLane(group, receiver string) string {
 // PassOnNotices does tasks of the kind TaskGroupNotice: one by one, or put together as the group's notifyAggregation says.
 func (d *Dispatcher) PassOnNotices(ctx context.Context, turn store.Turn) store.Outcome {
 	now := time.Now()
-	notices := make([]groupNotice, len(turn.Tasks))
-	for i, task := range turn.Tasks {
+	again := store.Outcome{Again: worker.Backoff(now, turn.Attempts, groupNoticeBackoff), Failed: true}
+	var first groupNotice
+	if err := json.Unmarshal(turn.Tasks[0].Body, &first); err != nil {
+		d.Log.Error("a task cannot be read, it is dropped", "kind", turn.Kind, "lane", turn.Lane, "error", err)
+		return store.Outcome{Done: 1}
+	}
+	number, wait, err := d.aggregation(ctx, first.Group, now)
+	if err != nil {
+		return again
+	}
+	tasks := turn.Tasks
+	if number > len(tasks) {
+		rest, err := d.Store.Rest(ctx, turn, now, number-len(tasks), notify.MaxBatchBytes)
+		if err != nil {
+			return again
+		}
+		tasks = slices.Concat(tasks, rest)
+	}
+	read := len(tasks) - len(turn.Tasks)
+	notices := make([]groupNotice, len(tasks))
+	for i, task := range tasks {
 		if err := json.Unmarshal(task.Body, &notices[i]); err != nil {
 			d.Log.Error("a task cannot be read, it is dropped", "kind", turn.Kind, "lane", turn.Lane, "error", err)
-			return store.Outcome{Done: i + 1}
+			return store.Outcome{Done: i + 1, Read: read}
 		}
-	}
-	number, wait, err := d.aggregation(ctx, notices[0].Group, now)
-	if err != nil {
-		return store.Outcome{Again: worker.Backoff(now, turn.Attempts, groupNoticeBackoff), Failed: true}
 	}
 	for done := 0; done < len(notices); {
 		n := 1
 		if number > 0 {
-			n = min(number, len(notices)-done)
-			if due := notices[done].At.Add(wait); n < number && now.Before(due) {
-				return store.Outcome{Done: done, Again: due, Await: true}
+			var full bool
+			n, full = groupBatch(notices[done:], number)
+			if due := notices[done].At.Add(wait); !full && now.Before(due) {
+				return store.Outcome{Done: done, Read: read, Again: due, Await: true}
 			}
 		}
 		if err := d.passOnNotices(ctx, notices[done:done+n], number > 0); err != nil {
 			if now.Sub(notices[done].At) < groupNoticeAge {
 				d.Log.Debug("notifications of a group could not be passed on, next try follows", "lane", turn.Lane, "error", err)
-				return store.Outcome{Done: done, Again: worker.Backoff(now, turn.Attempts, groupNoticeBackoff), Failed: true}
+				again.Done, again.Read = done, read
+				return again
 			}
 			d.Log.Warn("notifications of a group are dropped", "lane", turn.Lane, "count", n, "error", err)
 		}
 		done += n
 	}
-	return store.Outcome{Done: len(notices)}
+	return store.Outcome{Done: len(notices), Read: read}
+}
+
+// groupBatch is how many of notices, the first ones, make one notification of at most most. full says that no more fit into it.
+func groupBatch(notices []groupNotice, most int) (n int, full bool) {
+	return notify.Batch(func(yield func(int) bool) {
+		for _, n := range notices {
+			if !yield(len(n.Content)) {
+				return
+			}
+		}
+	}, most)
 }
 
 // aggregation is the notifyAggregation of a group: how many notifications make one, and how long the first waits for the others. number
@@ -170,7 +199,7 @@ func (d *Dispatcher) aggregation(ctx context.Context, group string, now time.Tim
 	if err := json.Unmarshal(a["nar"], &rule); err != nil {
 		return 0, 0, err
 	}
-	const most, longest = 50, time.Hour // a turn brings a few more tasks at once
+	const most, longest = notify.MaxBatch, time.Hour
 	number, wait = most, longest
 	if rule.Number > 0 {
 		number = min(rule.Number, most)

@@ -10,7 +10,7 @@ const (
 	sweepBatch    = 1000
 )
 
-// Sweep deletes what has expired, until ctx ends. Any number of instances may run it on one store: they take turns.
+// Sweep deletes what has expired, and notifications of which there are too many, until ctx ends. Any number of instances may run it on one store: they take turns.
 func (d *Dispatcher) Sweep(ctx context.Context) {
 	tick := time.NewTicker(sweepInterval)
 	defer tick.Stop()
@@ -40,7 +40,7 @@ func (d *Dispatcher) sweepOnce(ctx context.Context, now time.Time) error {
 			d.Log.Debug("swept expired resources", "count", n)
 		}
 		if n < sweepBatch {
-			return nil
+			return d.shed(ctx, now)
 		}
 	}
 }

@@ -59,23 +59,48 @@ const (
 
 // Do sends the notices of turn, as far as it gets. It is a worker.Handler.
 func (h *Handler) Do(ctx context.Context, turn store.Turn) store.Outcome {
-	notices := h.read(turn)
+	notices := h.read(turn.Tasks)
 	s, err := h.subscription(ctx, notices[0])
 	if err != nil {
 		h.Log.Warn("notifications wait for their subscription to be read", "lane", turn.Lane, "error", err)
 		return store.Outcome{Again: worker.Backoff(time.Now(), turn.Attempts, longestPause), Failed: true}
 	}
-	d := &drain{Handler: h, subscription: s, notices: notices, attempts: turn.Attempts, more: len(turn.Tasks) >= maxBatch}
-	return d.run(ctx)
+	d := &drain{Handler: h, subscription: s, notices: notices, attempts: turn.Attempts, more: len(turn.Tasks) >= fullTurn}
+	if most := s.rules.reach(notices[0]); d.more && most > len(notices) {
+		rest, err := h.Store.Rest(ctx, turn, time.Now(), most-len(notices), MaxBatchBytes)
+		if err != nil {
+			h.Log.Warn("notifications wait for their batch to be read", "lane", turn.Lane, "error", err)
+			return store.Outcome{Again: worker.Backoff(time.Now(), turn.Attempts, longestPause), Failed: true}
+		}
+		d.notices = append(d.notices, h.read(rest)...)
+		d.more = len(rest) > 0
+	}
+	outcome := d.run(ctx)
+	outcome.Read = len(d.notices) - len(notices)
+	return outcome
 }
 
-// read reads the notices of turn. One that cannot be read is replaced by one that is forgotten.
-func (h *Handler) read(turn store.Turn) []Notice {
-	notices := make([]Notice, len(turn.Tasks))
-	for i, t := range turn.Tasks {
+// fullTurn is how many tasks a turn has after which there may be more in the lane. The worker may bring more than that.
+const fullTurn = 64
+
+// reach is how many notices there may be in one notification that begins with first.
+func (r Rules) reach(first Notice) int {
+	switch {
+	case r.Gone && first.Batched:
+		return MaxBatch
+	case r.batches():
+		return r.BatchNumber
+	}
+	return 1
+}
+
+// read reads the notices in tasks. One that cannot be read is replaced by one that is forgotten.
+func (h *Handler) read(tasks []store.Task) []Notice {
+	notices := make([]Notice, len(tasks))
+	for i, t := range tasks {
 		n, err := parse(t)
 		if err != nil {
-			h.Log.Error("a notification cannot be read, it is dropped", "lane", turn.Lane, "error", err)
+			h.Log.Error("a notification cannot be read, it is dropped", "lane", t.Lane, "error", err)
 			n = Notice{}
 		}
 		notices[i] = n

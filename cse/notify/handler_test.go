@@ -114,7 +114,7 @@ func (w *world) events(n int) {
 // turn does the one turn there is, if any, after a while, and tells what was sent.
 func (w *world) turn(after time.Duration) []string {
 	w.t.Helper()
-	turns, err := w.Store.Take(w.t.Context(), time.Now().Add(after), time.Minute, 10, maxBatch)
+	turns, err := w.Store.Take(w.t.Context(), time.Now().Add(after), time.Minute, 10, fullTurn)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -253,6 +253,24 @@ func TestBatch(t *testing.T) {
 	w.events(1)
 	w.want(0)
 	w.want(5 * time.Minute)
+}
+
+// TestLargeBatch has a batch be larger than what a turn brings.
+func TestLargeBatch(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, `{"nu":["a"],"bn":{"num":150,"dur":"PT10M"}}`)
+	w.events(100)
+	w.want(0)
+	w.want(time.Minute)
+	w.events(60)
+	if got := w.turn(0); len(got) != 1 || !strings.HasPrefix(got[0], "a n1-n150 [1 2 ") {
+		t.Errorf("got %.60q, want one notification of 150", got)
+	}
+	w.events(140)
+	if got := w.turn(0); len(got) != 1 || !strings.HasPrefix(got[0], "a n151-n300 [151 152 ") {
+		t.Errorf("got %.60q, want one notification of what was left and what came", got)
+	}
+	w.want(time.Minute)
 }
 
 // TestRate has every instance know what was sent before.

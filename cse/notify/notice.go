@@ -51,10 +51,13 @@ func Forget(subscription, target string) store.Task {
 	return store.Task{Lane: lane(subscription, target), Kind: Kind, Replace: true}
 }
 
+// lanePrefix begins all lanes of notices.
+const lanePrefix = "sub/"
+
 // lane is that of the notices of one subscription to one target.
 func lane(subscription, target string) string {
 	hash := sha256.Sum256([]byte(target))
-	return "sub/" + subscription + "/" + strings.ToLower(base32.HexEncoding.EncodeToString(hash[:10]))
+	return lanePrefix + subscription + "/" + strings.ToLower(base32.HexEncoding.EncodeToString(hash[:10]))
 }
 
 // parse reads the notice in a task.

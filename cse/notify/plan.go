@@ -106,11 +106,12 @@ func (p *Plan) send(r Rules, queue []Notice, whole bool, now time.Time) {
 	if p.Category = r.Category; r.Latest {
 		p.Category = latestOnly
 	}
-	batches := r.BatchNumber > 0 && r.Category != immediate
+	batches := r.batches()
 	n := 1
 	if batches {
-		n = min(r.BatchNumber, len(queue))
-		if ready := queue[0].At.Add(r.BatchDuration); n < r.BatchNumber && now.Before(ready) {
+		var full bool
+		n, full = batch(queue, r.BatchNumber)
+		if ready := queue[0].At.Add(r.BatchDuration); !full && now.Before(ready) {
 			p.Again, p.Await = ready, true
 			if !whole {
 				p.Again, p.Await = now, false // look at more
@@ -152,7 +153,8 @@ func (p *Plan) sendLeft(queue []Notice) {
 	}
 	n := len(queue)
 	if first.Batched {
-		n, p.Aggregate = min(n, maxBatch), true
+		n, _ = batch(queue, MaxBatch)
+		p.Aggregate = true
 	}
 	if first.Latest {
 		if n > 1 {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -76,6 +77,7 @@ func TestDecide(t *testing.T) {
 	look := func(n *Notice) { n.Content = nil }
 	batched := func(n *Notice) { n.Batched = true }
 	latest := func(n *Notice) { n.Latest = true }
+	large := func(n *Notice) { n.Content = json.RawMessage(`"` + strings.Repeat("x", 300_000) + `"`) }
 	for _, c := range []struct {
 		what      string
 		rules     string
@@ -99,6 +101,10 @@ func TestDecide(t *testing.T) {
 		{"batch ends with what is urgent", `{"bn":{"num":3,"dur":"PT10S"}}`, nil, Queue{Notices: append(at(0), with(at(1), urgent)...)}, 2,
 			"again 10s, or before"},
 		{"batch may be full", `{"bn":{"num":3,"dur":"PT10S"}}`, nil, Queue{Notices: at(0, 1), More: true}, 2, "again 2s"},
+		{"batch above the tasks of a turn", `{"bn":{"num":100,"dur":"PT10S"}}`, nil, Queue{Notices: at(make([]int, 130)...)}, 5, "batch of 100"},
+		{"batch has its bytes", `{"bn":{"num":9,"dur":"PT10S"}}`, nil, Queue{Notices: with(at(0, 1, 2, 3), large)}, 5, "batch of 3"},
+		{"batch has room for bytes", `{"bn":{"num":9,"dur":"PT10S"}}`, nil, Queue{Notices: with(at(0, 1, 2), large)}, 5, "again 10s, or before"},
+		{"batch has no bound of its own", `{"bn":{"dur":"PT10S"}}`, nil, Queue{Notices: at(make([]int, 1200)...)}, 5, "batch of 1000"},
 		{"latest of a batch", `{"ln":true,"bn":{"num":3,"dur":"PT10S"}}`, nil, Queue{Notices: at(0, 1, 2, 3)}, 3, "drop 2 batch of 1 as 4"},
 		{"immediate is not batched", `{"nec":2,"bn":{"num":3}}`, nil, Queue{Notices: at(0)}, 0, "send 1 as 2"},
 

@@ -2,10 +2,12 @@ package notify
 
 import (
 	"encoding/json"
+	"iter"
 	"strconv"
 	"time"
 
 	"github.com/viot-project/viot/cse/resource"
+	"github.com/viot-project/viot/cse/store"
 )
 
 // sendLatest is the m2m:pendingNotification, TS-0004 clause 6.3.4.2.20, that keeps only the last notification that could not be sent.
@@ -38,8 +40,11 @@ type Rules struct {
 // BatchDuration is how long a batch waits for its number of notices if the subscription does not say.
 const BatchDuration = "PT1M"
 
-// maxBatch bounds the notices of one batch: a turn of the worker brings at most so many.
-const maxBatch = 64
+// Bounds of what is sent as one notification: a batch is full when it has MaxBatch notices, or MaxBatchBytes of content.
+const (
+	MaxBatch      = store.TurnReach
+	MaxBatchBytes = 1_000_000 // with what is around it less than the 1 MiB that receivers, this CSE among them, mostly take
+)
 
 // RulesOf reads the rules of a subscription with the attributes a and the given schedules below it.
 func RulesOf(a resource.Attributes, schedules []resource.Attributes) Rules {
@@ -55,9 +60,9 @@ func RulesOf(a resource.Attributes, schedules []resource.Attributes) Rules {
 		Duration json.RawMessage `json:"dur"`
 	}
 	if json.Unmarshal(a["bn"], &batch) == nil && a["bn"] != nil {
-		r.BatchNumber, r.BatchDuration = min(batch.Number, maxBatch), interval(batch.Duration)
+		r.BatchNumber, r.BatchDuration = min(batch.Number, MaxBatch), interval(batch.Duration)
 		if r.BatchNumber == 0 {
-			r.BatchNumber = maxBatch
+			r.BatchNumber = MaxBatch
 		}
 	}
 	var rate struct {
@@ -82,6 +87,33 @@ func RulesOf(a resource.Attributes, schedules []resource.Attributes) Rules {
 		}
 	}
 	return r
+}
+
+// batches reports whether the notices of events are put together.
+func (r Rules) batches() bool { return r.BatchNumber > 0 && r.Category != immediate }
+
+// Batch is how many notifications, the first of those whose contents have the given lengths, make one of at most most. full says that no
+// more fit into it.
+func Batch(lengths iter.Seq[int], most int) (n int, full bool) {
+	bytes := 0
+	for length := range lengths {
+		if bytes += length + 1; n == most || bytes > MaxBatchBytes && n > 0 {
+			return n, true
+		}
+		n++
+	}
+	return n, n == most
+}
+
+// batch is Batch of queue.
+func batch(queue []Notice, most int) (n int, full bool) {
+	return Batch(func(yield func(int) bool) {
+		for _, n := range queue {
+			if !yield(len(n.Content)) {
+				return
+			}
+		}
+	}, most)
 }
 
 // interval is a duration, or a number of milliseconds as older clients write it; 0 if it is neither.

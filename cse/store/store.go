@@ -96,6 +96,7 @@ type Turn struct {
 // Outcome is how a turn ended.
 type Outcome struct {
 	Done int // how many of its tasks are done, from the first; they are forgotten
+	Read int // how many tasks Rest has returned, which are as good as those of the turn
 	// Again is when the lane may be tried next if there are tasks left in it; the zero Again is when the first of them is due.
 	Again time.Time
 	// Failed says that the first of the tasks that are left was tried and failed, which its next turn is told in Attempts.
@@ -186,6 +187,9 @@ type Usage struct {
 	StoredBytes   int64 // attributes of those resources, and contentSizes of those instances
 }
 
+// TurnReach is how many tasks of its lane a turn is about at most.
+const TurnReach = 1000
+
 // Tasks is the box of Wake that stands for new tasks.
 const Tasks = "tasks"
 
@@ -229,6 +233,19 @@ type Store interface {
 	// Take gives the caller turns at lanes that have tasks due at now and that nobody has a turn at: at most lanes of them, with
 	// at most tasks tasks each. They end at now+lease, or when they are passed to Settle. It returns none if there is nothing to do.
 	Take(ctx context.Context, now time.Time, lease time.Duration, lanes, tasks int) ([]Turn, error)
+
+	// Rest returns tasks that follow those of turn in its lane and are due at now, at most most, and not many more than it takes to have
+	// so many bytes of bodies. They are the turn's as well; a turn has no more than TurnReach in all. It returns none if the turn has
+	// passed to another instance.
+	Rest(ctx context.Context, turn Turn, now time.Time, most, bytes int) ([]Task, error)
+
+	// Backlog returns how many tasks the lanes of a kind have, by lane, if there are more than most tasks in all; otherwise it is cheap
+	// and returns nothing.
+	Backlog(ctx context.Context, kind string, most int) (map[string]int, error)
+
+	// Shed forgets the n tasks of lanes that were stored first, and returns how many it forgot: the first TurnReach tasks of a lane that
+	// somebody has a turn at are left alone.
+	Shed(ctx context.Context, now time.Time, lanes []string, n int) (int, error)
 
 	// Renew makes those of turns that are still the caller's end at now+lease instead, and returns them so. One that is over is still
 	// the caller's as long as nobody else has taken it.

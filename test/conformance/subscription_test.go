@@ -92,6 +92,23 @@ var subscriptionCases = []conformanceCase{
 			n.has(s, fmt.Sprintf("m2m:agn/m2m:sgn/%d/nev/rep/m2m:cin/con", i), i)
 		}
 	}},
+	{"TS-0001 9.6.8 a batch has as many notifications as the subscriber asks for", func(s *session) {
+		const many = 130
+		c, r := s.container(object{}), s.receive()
+		s.subscribe(c, r, object{"enc": object{"net": []int{3}}, "bn": object{"num": many, "dur": "PT10M"}})
+		for i := range many + 1 {
+			s.create(c, tyCin, object{"m2m:cin": object{"con": fmt.Sprint(i)}}).want(2001)
+		}
+		list, _ := at(r.next().Body, "m2m:agn/m2m:sgn").([]any)
+		for i, n := range list {
+			if got := at(n, "nev/rep/m2m:cin/con"); got != fmt.Sprint(i) {
+				s.Errorf("notification %d of the batch: got %v", i, got)
+			}
+		}
+		if len(list) != many {
+			s.Errorf("got a batch of %d, want %d", len(list), many)
+		}
+	}},
 	{"TS-0001 9.6.8 a batch is sent when its duration has passed", func(s *session) {
 		c, r := s.container(object{}), s.receive()
 		s.subscribe(c, r, object{"enc": object{"net": []int{3}}, "bn": object{"num": 10, "dur": "PT1S"}})

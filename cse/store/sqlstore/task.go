@@ -196,7 +196,8 @@ func (s *Store) Renew(ctx context.Context, now time.Time, lease time.Duration, t
 // Settle first locks the lane, if the turn is still the holder's. Nobody else takes tasks out of it, so the first are those of the
 // turn; but others may have added some while Settle waited for the lock, so they are looked at after it.
 func (s *Store) Settle(ctx context.Context, turn store.Turn, o store.Outcome) error {
-	done := min(o.Done, len(turn.Tasks))
+	known := len(turn.Tasks) + o.Read
+	done := min(o.Done, known)
 	err := s.write(ctx, func(t *tx) error {
 		failed, await := 0, 0
 		if o.Failed {
@@ -220,7 +221,7 @@ func (s *Store) Settle(ctx context.Context, turn store.Turn, o store.Outcome) er
 		if await == 1 {
 			// What came while the turn was under way is what is awaited.
 			t.exec(`UPDATE lane SET attempts = `+awaits+` WHERE lane = $1 AND (SELECT count(*) FROM task WHERE lane = $1) <= $2`,
-				turn.Lane, len(turn.Tasks)-done)
+				turn.Lane, known-done)
 		}
 		t.exec(`UPDATE lane SET token = '', due = (SELECT CASE WHEN due < $2 AND (lane.attempts = `+awaits+` OR $3 = 0)
 			THEN $2 ELSE due END FROM task WHERE lane = $1 ORDER BY seq LIMIT 1) WHERE lane = $1`, turn.Lane, dueMicros(o.Again), await)

@@ -67,6 +67,8 @@ func Run(t *testing.T, open func(t *testing.T, n int) []store.Store) {
 		"tasks repeated":             testTasksRepeated,
 		"tasks that are awaited":     testTasksAwaited,
 		"tasks replaced":             testTasksReplaced,
+		"tasks read on":              testTasksReadOn,
+		"tasks shed":                 testTasksShed,
 		"turns pass on":              testTurnsPassOn,
 		"turns renewed":              testTurnsRenewed,
 		"tasks under concurrency":    testTasksConcurrently,

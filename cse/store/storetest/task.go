@@ -388,3 +388,81 @@ func testWakeForTasks(t *testing.T, open func(t *testing.T, n int) []store.Store
 	default:
 	}
 }
+
+// bodies are the bodies of tasks.
+func bodies(tasks []store.Task) string {
+	list := []string{}
+	for _, k := range tasks {
+		list = append(list, string(k.Body))
+	}
+	return strings.Join(list, " ")
+}
+
+// testTasksReadOn has a turn be about more tasks than it brought.
+func testTasksReadOn(t *testing.T, open func(t *testing.T, n int) []store.Store) {
+	s := prepared(t, open, 1)[0]
+	for i := range 9 {
+		add(t, s, task("lane", i))
+	}
+	add(t, s, due(task("lane", 9), now.Add(time.Second)))
+	turn := take(t, s, now, 2)[0]
+	for _, c := range []struct {
+		most, bytes int
+		want        string
+	}{
+		{3, 100, "2 3 4"}, {100, 100, "2 3 4 5 6 7 8"}, {100, 3, "2 3 4"}, {0, 100, ""}, {3, 0, ""},
+	} {
+		rest, err := s.Rest(t.Context(), turn, now, c.most, c.bytes)
+		if got := bodies(rest); err != nil || got != c.want {
+			t.Errorf("at most %d with %d bytes: got %s, %v, want %s", c.most, c.bytes, got, err, c.want)
+		}
+	}
+	settle(t, s, turn, store.Outcome{Done: 4, Read: 3}, nil)
+	wantTurns(t, s, now, "lane: 4 5 6 7 8")
+	if rest, err := s.Rest(t.Context(), turn, now, 3, 100); err != nil || len(rest) != 0 {
+		t.Errorf("after the turn: got %s, %v, want nothing", bodies(rest), err)
+	}
+	// What Rest has returned is known, so that only what came after it is awaited.
+	add(t, s, task("other", 0), task("other", 1))
+	turn = take(t, s, now, 1)[0]
+	settle(t, s, turn, store.Outcome{Read: 1, Await: true, Again: now.Add(time.Hour)}, nil)
+	wantTurns(t, s, now)
+	add(t, s, task("other", 2))
+	wantTurns(t, s, now, "other: 0 1 2")
+}
+
+// testTasksShed has a backlog be counted and cut.
+func testTasksShed(t *testing.T, open func(t *testing.T, n int) []store.Store) {
+	s := prepared(t, open, 1)[0]
+	other := task("elsewhere", 0)
+	other.Kind = "other"
+	for _, k := range []store.Task{task("a", 1), task("b", 2), task("a", 3), other, task("b", 4), task("a", 5)} {
+		add(t, s, k)
+	}
+	for most, want := range map[int]string{6: "map[]", 5: "map[a:3 b:2]"} {
+		if got, err := s.Backlog(t.Context(), "test", most); err != nil || fmt.Sprint(got) != want {
+			t.Errorf("backlog of more than %d: got %v, %v, want %s", most, got, err, want)
+		}
+	}
+	shed := func(n, want int, lanes ...string) {
+		t.Helper()
+		if got, err := s.Shed(t.Context(), now, lanes, n); err != nil || got != want {
+			t.Errorf("shed %d of %v: got %d, %v, want %d", n, lanes, got, err, want)
+		}
+	}
+	shed(3, 3, "a", "b")
+	shed(1, 0)
+	shed(0, 0, "b")
+	turns := take(t, s, now, 10)
+	if len(turns) != 3 || bodies(turns[0].Tasks) != "5" || bodies(turns[1].Tasks) != "4" {
+		t.Fatalf("got %v, want the latest of each lane", turns)
+	}
+	// What a turn may be about stays.
+	shed(5, 0, "a", "b")
+	for _, turn := range turns[1:] {
+		settle(t, s, turn, store.Outcome{}, nil)
+	}
+	shed(5, 1, "a", "b")
+	settle(t, s, turns[0], store.Outcome{Done: 1}, nil)
+	wantTurns(t, s, now, "elsewhere: 0")
+}
