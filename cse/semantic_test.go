@@ -88,8 +88,8 @@ func testSemanticFilter(t *testing.T, c *client) {
 		"fu=1&" + smf(`ASK { ?x ?p }`):                               4143,
 		"fu=1&" + smf(`CONSTRUCT { ?x ?p ?o } { ?x ?p ?o }`):         5001,
 		"fu=1&" + smf(`ASK { ?x e:a/e:b ?o }`):                       5001,
-		"fu=1&fo=2&lbl=a&" + smf(`ASK {}`):                           5001,
-		"fu=2&" + smf(`ASK {}`):                                      5001,
+		"fu=1&fo=2&lbl=a&" + smf(`ASK {}`):                           2000,
+		"fu=2&" + smf(`ASK { ?x a e:None }`):                         4004,
 		"fu=1&" + smf(`ASK { ?x ?p ?o FILTER regex(?o, "x", "z") }`): 5001,
 	} {
 		if a := c.send("GET", "/cse-in/ae?"+query, "Cme", 0, ""); a.rsc != rsc {

@@ -152,7 +152,7 @@ func TestDaemonsDoNotReachPulumi(t *testing.T) {
 }
 
 // pure packages turn values into values.
-var pure = []string{"infra/spec", "orchestrator/fleet", "orchestrator/decide", "cse/primitive", "cse/resource", "cse/access", "cse/geo", "cse/serialisation", "cse/semantic"}
+var pure = []string{"infra/spec", "orchestrator/fleet", "orchestrator/decide", "cse/primitive", "cse/resource", "cse/access", "cse/geo", "cse/serialisation", "cse/semantic", "cse/jsonpath"}
 
 func TestPurePackages(t *testing.T) {
 	t.Parallel()

@@ -26,16 +26,21 @@ func (q *request) delete(ctx context.Context) (primitive.Response, error) {
 		return q.meets(n.Resource)
 	}
 	var response primitive.Response
-	if q.ResultContent > primitive.Attributes { // children can only be told before they are gone
+	if q.ResultContent > primitive.Attributes || q.conditional() { // children can only be told before they are gone
 		n, err := q.d.Store.Get(ctx, q.to, q.now)
 		if err != nil {
+			return primitive.Response{}, err
+		}
+		if err := q.consider(ctx, n.Resource); err != nil {
 			return primitive.Response{}, err
 		}
 		if err := q.reconsidered(ctx, func() error { return permit(n) }); err != nil {
 			return primitive.Response{}, err
 		}
-		if response, err = q.answer(ctx, primitive.Deleted, n.Resource); err != nil {
-			return primitive.Response{}, err
+		if q.ResultContent > primitive.Attributes {
+			if response, err = q.answer(ctx, primitive.Deleted, n.Resource); err != nil {
+				return primitive.Response{}, err
+			}
 		}
 	}
 	var deleted resource.Resource

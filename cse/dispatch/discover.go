@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/viot-project/viot/cse/access"
@@ -49,20 +50,35 @@ func (q *request) find(ctx context.Context, root resource.Resource, operation re
 	if err := q.evaluable(); err != nil {
 		return f, err
 	}
-	seen := map[string]bool{}                                            // where relative paths led already
-	most := q.d.MaxResults                                               // on a page
-	if skip == 0 && q.Filter.Geo == nil && q.Filter.RelativePath == "" { // else most of a page may be left out
-		most = limit + 1
-	}
-	query := store.Query{Root: root.Path, Filter: q.Filter, Now: q.now, Limit: min(most, firstPage)}
-	pages := []store.Query{query}
+	most := q.d.MaxResults // on a page
+	var list []described
 	if len(q.Filter.SemanticFilters) > 0 {
-		list, err := q.described(ctx, root)
-		if err != nil {
+		level := q.Filter.Level
+		if level > 0 {
+			level++ // descriptors are one level below what they describe
+		}
+		var err error
+		if list, err = q.described(ctx, root, level); err != nil {
 			return f, err
 		}
-		pages = semanticPages(query, list)
-		switch includes := q.includesRoot(root, list); {
+	}
+	todo, err := searches(store.Query{Root: root.Path, Filter: q.Filter, Now: q.now}, list)
+	if err != nil {
+		return f, err
+	}
+	seen := map[string]bool{} // of what may be found again
+	again := q.Filter.RelativePath != "" || q.Filter.Or && len(todo) > 1
+	if skip == 0 && !again && !slices.ContainsFunc(todo, func(s search) bool { return len(s.checks) > 0 }) { // else most of a page may be left out
+		most = limit + 1
+	}
+	for i := range todo {
+		todo[i].query.Limit = min(most, firstPage)
+	}
+	if len(list) > 0 {
+		includes, err := q.includesRoot(ctx, root, list)
+		switch {
+		case err != nil:
+			return f, err
 		case includes && skip > 0:
 			skip--
 		case includes:
@@ -70,20 +86,19 @@ func (q *request) find(ctx context.Context, root resource.Resource, operation re
 		}
 	}
 	left := budgetOf(ctx)
-	for len(pages) > 0 {
-		page, err := q.d.Store.Find(ctx, pages[0])
+	for len(todo) > 0 {
+		page, err := q.d.Store.Find(ctx, todo[0].query)
 		if err != nil {
 			return f, err
 		}
 		for _, r := range page.Resources {
 			allowed, err := q.mayFind(ctx, r, page.Governors[r.Governor], operation, verdicts)
-			if allowed && q.Filter.Geo != nil {
-				allowed = isLocated(*q.Filter.Geo, r)
-			}
+			allowed = allowed && todo[0].finds(r)
 			if allowed && err == nil && q.Filter.RelativePath != "" {
-				if r, allowed, err = q.follow(ctx, r, operation); seen[r.ID] {
-					allowed = false
-				}
+				r, allowed, err = q.follow(ctx, r, operation)
+			}
+			if allowed && again {
+				allowed = !seen[r.ID]
 				seen[r.ID] = true
 			}
 			switch {
@@ -107,11 +122,11 @@ func (q *request) find(ctx context.Context, root resource.Resource, operation re
 			}
 		}
 		if !page.More {
-			pages = pages[1:]
+			todo = todo[1:]
 			continue
 		}
-		pages[0].Limit = nextPage(page.Resources, most)
-		pages[0].After = page.Resources[len(page.Resources)-1].Path
+		todo[0].query.Limit = nextPage(page.Resources, most)
+		todo[0].query.After = page.Resources[len(page.Resources)-1].Path
 		if err := ctx.Err(); err != nil {
 			return f, err
 		}
@@ -135,17 +150,10 @@ func nextPage(page []resource.Resource, most int) int {
 	return max(1, min(most, pageBytes*len(page)/total))
 }
 
-// evaluable refuses conditions that this CSE does not evaluate: to ignore them would find too much.
+// evaluable refuses conditions that cannot be evaluated.
 func (q *request) evaluable() error {
-	switch f := q.Filter; {
-	case len(f.SemanticFilters) > 0 && f.Or:
-		return primitive.Errorf(primitive.NotImplemented, "a semantic filter (smf) cannot be joined with other conditions by OR")
-	case f.ContentFilter != "":
-		return primitive.Errorf(primitive.NotImplemented, "content filters (cfs, cfq) are not evaluated")
-	case f.Geo != nil && !validGeo(*f.Geo):
+	if f := q.Filter; f.Geo != nil && !validGeo(*f.Geo) {
 		return primitive.Errorf(primitive.BadRequest, "geom does not have the coordinates of a geometry of the type gmty %d", f.Geo.Type)
-	case f.Geo != nil && f.Or:
-		return primitive.Errorf(primitive.NotImplemented, "a geo-query cannot be joined with other conditions by OR")
 	}
 	return nil
 }

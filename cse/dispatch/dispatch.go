@@ -208,6 +208,7 @@ type request struct {
 	visible         []string            // the only attributes of the result that the originator may see; nil is all
 	stirred         []store.Task        // have the lanes looked at again that what q changes may have let rest
 	prior           []resource.Resource // instances that a new subscription is to tell of
+	considered      []bool              // see consider
 }
 
 // asError gives the store's errors their status. The store being away is never NotFound.

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -23,20 +24,30 @@ func (q *request) conditional() bool {
 	return q.Operation != primitive.Retrieve || q.ResultContent == primitive.DefaultResult || q.ResultContent == primitive.Attributes
 }
 
-// meets fails unless r is what the filter of a conditional operation asks for. Conditions on relatives cannot be asked.
+// consider finds out, before anything is locked, how the target r of a conditional operation stands to others that its filter asks about.
+func (q *request) consider(ctx context.Context, r resource.Resource) error {
+	if !q.conditional() {
+		return nil
+	}
+	if err := q.evaluable(); err != nil {
+		return err
+	}
+	if _, err := contentQuery(q.Filter); err != nil {
+		return err
+	}
+	var err error
+	q.considered, err = q.beyond(ctx, r, q.Filter)
+	return err
+}
+
+// meets fails unless r, which has been considered, is what the filter of a conditional operation asks for.
 func (q *request) meets(r resource.Resource) error {
 	if !q.conditional() {
 		return nil
 	}
 	f := q.Filter
-	if len(f.ParentTypes)+len(f.ParentLabels)+len(f.ParentAttributes)+len(f.ChildTypes)+len(f.ChildLabels)+len(f.ChildAttributes) > 0 {
-		return primitive.Errorf(primitive.NotImplemented, "conditions on parents and children are only evaluated in discovery")
-	}
-	if len(f.SemanticFilters) > 0 {
-		return primitive.Errorf(primitive.NotImplemented, "semantic filters (smf) are only evaluated in discovery")
-	}
 	met, asked := 0, 0
-	for _, c := range conditions(f, r) {
+	for _, c := range append(conditions(f, r), q.considered...) {
 		asked++
 		if c {
 			met++
@@ -48,7 +59,7 @@ func (q *request) meets(r resource.Resource) error {
 	return unmet
 }
 
-// conditions are the conditions of f, one for each kind, as they hold for r.
+// conditions are the conditions of f on r itself, one for each kind, as they hold for it.
 func conditions(f primitive.Filter, r resource.Resource) []bool {
 	a, err := r.Decode()
 	if err != nil {
@@ -99,6 +110,9 @@ func conditions(f primitive.Filter, r resource.Resource) []bool {
 	}
 	if f.Geo != nil {
 		list = append(list, located(*f.Geo, a))
+	}
+	if query, err := contentQuery(f); query != nil || err != nil {
+		list = append(list, err == nil && hasContent(query, r))
 	}
 	return list
 }

@@ -48,6 +48,9 @@ func (q *request) retrieve(ctx context.Context) (primitive.Response, error) {
 	if q.ResultContent == primitive.Original {
 		return q.original(ctx, n.Resource)
 	}
+	if err := q.consider(ctx, n.Resource); err != nil {
+		return primitive.Response{}, err
+	}
 	if err := q.meets(n.Resource); err != nil {
 		return primitive.Response{}, err
 	}

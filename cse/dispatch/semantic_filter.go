@@ -19,15 +19,12 @@ const describedPage = 500
 type described struct{ id, path string }
 
 // described are those of root and the resources below it that have a descriptor in which one of the semantic filters of q has a result
-// (semantic resource discovery, TS-0001 clause 10.2.14), in the order of their paths.
-func (q *request) described(ctx context.Context, root resource.Resource) ([]described, error) {
+// (semantic resource discovery, TS-0001 clause 10.2.14), in the order of their paths. Descriptors are looked for at most level below root
+// if that is not zero.
+func (q *request) described(ctx context.Context, root resource.Resource, level int) ([]described, error) {
 	queries, err := q.semanticQueries()
 	if err != nil {
 		return nil, err
-	}
-	level := q.Filter.Level
-	if level > 0 {
-		level++ // descriptors are one level below what they describe
 	}
 	var list []described
 	last := ""
@@ -87,11 +84,17 @@ func semanticPages(query store.Query, list []described) []store.Query {
 	return pages
 }
 
-// includesRoot reports whether the discovery q finds root itself: one that is described as wanted and meets the other conditions, of
-// which those on relatives are left to what is below.
-func (q *request) includesRoot(root resource.Resource, list []described) bool {
+// includesRoot reports whether the discovery q finds root itself: one that is described as wanted and, unless that is enough, meets the
+// other conditions.
+func (q *request) includesRoot(ctx context.Context, root resource.Resource, list []described) (bool, error) {
 	f := q.Filter
-	kin := len(f.ParentTypes)+len(f.ParentLabels)+len(f.ParentAttributes)+len(f.ChildTypes)+len(f.ChildLabels)+len(f.ChildAttributes) > 0
-	return f.Usage == primitive.Discovery && !kin && slices.ContainsFunc(list, func(d described) bool { return d.id == root.ID }) &&
-		!slices.Contains(conditions(f, root), false)
+	if f.Usage != primitive.Discovery || !describes(list, root) {
+		return false, nil
+	}
+	if f.Or {
+		return true, nil
+	}
+	f.SemanticFilters = nil // which root meets
+	others, err := q.beyond(ctx, root, f)
+	return err == nil && !slices.Contains(append(others, conditions(f, root)...), false), err
 }

@@ -64,6 +64,9 @@ func (q *request) update(ctx context.Context) (primitive.Response, error) {
 			return primitive.Response{}, err
 		}
 	}
+	if err := q.consider(ctx, n.Resource); err != nil {
+		return primitive.Response{}, err
+	}
 	if err := q.consentToUpdate(ctx, n.Resource, given); err != nil {
 		return primitive.Response{}, err
 	}

@@ -1,6 +1,9 @@
 package conformance
 
 import (
+	"encoding/base64"
+	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -119,6 +122,88 @@ var filterCases = []conformanceCase{
 		s.discovers(s.Root+"?fu=1&fo=2&lbl=x&mni=3", a, b)
 		s.discovers(s.Root + "?fu=1&fo=1&lbl=x&mni=3")
 		s.discovers(s.Root+"?fu=1&fo=2&lbl=x&ty=4", a)
+	}},
+	{"TS-0004 7.3.3.17.12 filterOperation joins semantic, content and geographical conditions as well", func(s *session) {
+		lamp := base64.StdEncoding.EncodeToString([]byte("<http://e/x> <http://e/is> <http://e/Lamp> ."))
+		a, b := s.container(object{"rn": "a", "lbl": []string{"x"}}), s.container(object{"rn": "b", "lbl": []string{"y"}})
+		d := s.container(object{"rn": "d", "loc": object{"typ": 1, "crd": "[9.0,48.0]"}})
+		s.create(b, 24, object{"m2m:smd": object{"rn": "smd", "dcrp": 5, "dsp": lamp}}).want(2001)
+		s.create(d, tyCin, object{"m2m:cin": object{"rn": "i", "con": object{"v": 1}}}).want(2001)
+		const smf, cfq, geo = "&smf=ASK%7B%3Fx%20%3Chttp://e/is%3E%20%3Chttp://e/Lamp%3E%7D", "&cfs=1&cfq=$.v%20EQ%201", "&gmty=1&gsf=1&geom=[9.0,48.0]"
+		s.discovers(s.Root+"?fu=1"+smf, b)
+		s.discovers(s.Root+"?fu=1&fo=2&lbl=x"+smf, a, b)
+		s.discovers(s.Root+"?fu=1&fo=2&lbl=y"+smf, b)
+		s.discovers(s.Root+"?fu=1&fo=2&lbl=x"+cfq, a, d+"/i")
+		s.discovers(s.Root+"?fu=1&fo=2&lbl=x"+geo, a, d)
+		s.discovers(s.Root+"?fu=1&fo=2&lbl=x"+smf+cfq+geo, a, b, d, d+"/i")
+		s.discovers(s.Root + "?fu=1&lbl=x" + smf + cfq)
+		s.discovers(s.Root+"?fu=1&lbl=y"+smf, b)
+		// Limit and offset go through all that is found, once.
+		seen := map[string]bool{}
+		for offset := 1; offset <= 4; offset++ {
+			list := s.get(fmt.Sprintf("%s?fu=1&fo=2&lbl=x&lbl=y&lim=1&ofst=%d%s", s.Root, offset, smf+cfq+geo)).want(2000).list("m2m:uril")
+			if len(list) != 1 || seen[list[0]] {
+				s.Errorf("offset %d: got %v after %v, want one more", offset, list, seen)
+				continue
+			}
+			seen[list[0]] = true
+		}
+	}},
+	{"TS-0004 7.3.3.17.13 content that is JSON is found by what is in it", func(s *session) {
+		c := s.container(object{"rn": "c"})
+		warm, cold := `{"t":21.5,"where":{"room name":"kitchen"},"n":[1,2]}`, `{"t":3,"where":{"room name":"cellar"}}`
+		for name, i := range map[string]object{
+			"warm": {"con": warm, "cnf": "application/json:0"}, "cold": {"con": cold, "cnf": "application/vnd.example+json:0"},
+			"coded": {"con": base64.StdEncoding.EncodeToString([]byte(warm)), "cnf": "application/json:1"},
+			"own":   {"con": object{"t": 30}}, "text": {"con": warm, "cnf": "text/plain:0"}, "none": {"con": warm}, "odd": {"con": "{", "cnf": "application/json:0"},
+		} {
+			i["rn"] = name
+			s.create(c, tyCin, object{"m2m:cin": i}).want(2001)
+		}
+		names := func(list ...string) []string {
+			for i := range list {
+				list[i] = c + "/" + list[i]
+			}
+			return list
+		}
+		for query, want := range map[string][]string{
+			"$.t GT 20": names("warm", "coded", "own"), "$.t LE 3": names("cold"), "$.n[1] EQ 2": names("warm", "coded"),
+			`$.where."room name" MATCH 'cell'`: names("cold"), "$.t EQ 3 OR $.t GE 30": names("cold", "own"),
+			"$.t GT 20 AND $.n[0] EQ 1": names("warm", "coded"), "$.t NE 3": names("warm", "coded", "own"), "$.x EQ 1": nil,
+		} {
+			s.discovers(s.Root+"?fu=1&cfs=1&cfq="+url.PathEscape(query), want...)
+		}
+		s.discovers(s.Root+"?fu=1&lbl=no&cfs=1&cfq="+url.PathEscape("$.t GT 20"), []string{}...)
+		s.get(c+"?rcn=8&cfs=1&cfq="+url.PathEscape("$.t EQ 3")).want(2000).has("m2m:cnt/m2m:cin/0/rn", "cold").lacks("m2m:cnt/m2m:cin/1")
+		for _, bad := range []string{"cfs=1&cfq=$.t", "cfs=1&cfq=t%20EQ%201", "cfs=2&cfq=$.t%20EQ%201", "cfs=1", "cfq=$.t%20EQ%201"} {
+			s.get(s.Root + "?fu=1&" + bad).want(4000)
+		}
+	}},
+	{"TS-0004 7.3.3.17.0 a conditional operation may ask for parent, children, descriptors and content", func(s *session) {
+		lamp := base64.StdEncoding.EncodeToString([]byte("<http://e/x> <http://e/is> <http://e/Lamp> ."))
+		p := s.container(object{"rn": "p", "lbl": []string{"above"}, "mni": 7})
+		c := p + "/" + s.create(p, tyCnt, object{"m2m:cnt": object{"rn": "c", "lbl": []string{"own"}}}).want(2001).text("m2m:cnt/rn")
+		s.create(c, tyCin, object{"m2m:cin": object{"rn": "i", "con": object{"v": 1}, "lbl": []string{"below"}}}).want(2001)
+		s.create(c, 24, object{"m2m:smd": object{"rn": "smd", "dcrp": 5, "dsp": lamp}}).want(2001)
+		for condition, want := range map[string]int{
+			"pty=3": 2000, "pty=2": 4004, "palb=above": 2000, "palb=own": 4004, "p.mni=7": 2000, "p.mni=8": 4004,
+			"chty=4": 2000, "chty=23": 4004, "clbl=below": 2000, "clbl=own": 4004, "c.rn=i": 2000, "c.rn=j": 4004,
+			"smf=ASK%7B%3Fx%20%3Chttp://e/is%3E%20%3Chttp://e/Lamp%3E%7D": 2000,
+			"smf=ASK%7B%3Fx%20%3Chttp://e/is%3E%20%3Chttp://e/Oven%3E%7D": 4004,
+			"lbl=own&pty=3&chty=4": 2000, "lbl=own&pty=2": 4004, "fo=2&lbl=own&pty=2": 2000, "fo=2&lbl=other&pty=2": 4004, "fo=2&lbl=other&pty=3": 2000,
+			"cfs=1&cfq=$.v%20EQ%201": 4004, "cfs=1&cfq=$": 4000,
+		} {
+			if r := s.get(c + "?fu=2&" + condition); r.RSC != want {
+				s.Errorf("retrieve if %s: got %d %s, want %d", condition, r.RSC, r.Raw, want)
+			}
+		}
+		s.get(c + "/i?fu=2&cfs=1&cfq=$.v%20EQ%201").want(2000)
+		s.get(c + "/i?fu=2&cfs=1&cfq=$.v%20EQ%202").want(4004)
+		s.put(c+"?fu=2&pty=2", object{"m2m:cnt": object{"mni": 3}}).want(4004)
+		s.put(c+"?fu=2&pty=3&chty=4", object{"m2m:cnt": object{"mni": 3}}).want(2004)
+		s.remove(c + "?fu=2&chty=23").want(4004)
+		s.remove(c + "?fu=2&palb=above").want(2002)
+		s.get(c).want(4004)
 	}},
 	{"TS-0004 7.3.3.17.14 level bounds how deep a result goes", func(s *session) {
 		a := s.container(object{"rn": "a"})
