@@ -67,7 +67,10 @@ func NewLoadBalancer(ctx *pulumi.Context, name string, args LoadBalancerArgs, op
 	haproxy, err := viot.NewContainer(ctx, name, &viot.ContainerArgs{
 		Stack: pulumi.String(ctx.Stack()), Name: pulumi.String(objectName(ctx, name)), Role: pulumi.String(spec.RoleLoadBalancer),
 		Image: image, Network: args.Network, Mounts: mounts, Restart: pulumi.String("unless-stopped"),
-		Files: viot.FileArray{viot.FileArgs{Path: pulumi.String("/usr/local/etc/haproxy/haproxy.cfg"), Content: pulumi.String(haproxyConfig(args.Service, args.ReplayCreates))}},
+		Files: viot.FileArray{
+			viot.FileArgs{Path: pulumi.String("/usr/local/etc/haproxy/haproxy.cfg"), Content: pulumi.String(haproxyConfig(args.Service, args.ReplayCreates))},
+			viot.FileArgs{Path: pulumi.String("/usr/local/etc/haproxy/hold.lua"), Content: pulumi.String(holdScript)},
+		},
 		Ports: viot.PortArray{viot.PortArgs{
 			ContainerPort: pulumi.Int(mcaPort), HostPort: pulumi.Int(args.HostPort), HostAddress: pulumi.String(args.HostAddress),
 			ConfigKey: pulumi.String("viot:port"),
@@ -98,6 +101,11 @@ func NewLoadBalancer(ctx *pulumi.Context, name string, args LoadBalancerArgs, op
 //
 //go:embed haproxy.cfg
 var haproxyTemplate string
+
+// holdScript is what the configuration loads to hold requests while there is no instance.
+//
+//go:embed hold.lua
+var holdScript string
 
 // createReplay is what haproxy.cfg adds to the requests that may be repeated.
 const createReplay = " or { method POST } { req.hdr(x-m2m-ri) -m found } { req.hdr(content-type) -m sub ty= }"

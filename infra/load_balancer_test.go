@@ -18,5 +18,8 @@ func TestHAProxyConfig(t *testing.T) {
 		if !strings.Contains(config, "disable-l7-retry unless { method GET HEAD OPTIONS }") {
 			t.Errorf("replayCreates %t: reads may not be repeated", replay)
 		}
+		if !strings.Contains(config, "lua.hold cse ") || !strings.Contains(holdScript, `register_action("hold"`) {
+			t.Errorf("replayCreates %t: requests are not held while there is no instance", replay)
+		}
 	}
 }

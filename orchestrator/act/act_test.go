@@ -270,8 +270,8 @@ func TestOperations(t *testing.T) {
 			b.container.State = docker.Exited
 			b.balancer = func(string) (bool, error) { return false, nil }
 		}, op: fleet.Drain, lbs: []string{"http://lb1"}, want: []string{"journal " + key, "deregister", "remove", "strike " + key}},
-		{name: "remove", bench: func(b *bench) { b.running(); b.container.State = docker.Exited }, op: fleet.Remove, want: []string{"deregister", "remove", "strike " + key}},
-		{name: "remove what is gone", op: fleet.Remove, want: []string{"deregister", "strike " + key}},
+		{name: "remove", bench: func(b *bench) { b.running(); b.container.State = docker.Exited }, op: fleet.Remove, want: []string{"journal " + key, "deregister", "remove", "strike " + key}},
+		{name: "remove what is gone", op: fleet.Remove, want: []string{"journal " + key, "deregister", "strike " + key}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

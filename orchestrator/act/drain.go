@@ -76,9 +76,16 @@ func (a *Actor) drain(j *job) error {
 	return nil
 }
 
-// remove takes away what is left of a dead instance.
+// remove takes away what is left of a dead instance. It is journalled too: balancers keep the last instance of a pool
+// when Consul loses it, and let go of one that is meant to go.
 func (a *Actor) remove(j *job) error {
+	entry, err := json.Marshal(journalEntry{Since: time.Now()})
+	if err != nil {
+		return err
+	}
+	key := spec.DrainKey(j.pool.Stack, j.pool.Name, j.op.Instance)
 	steps := []func(context.Context) error{
+		func(ctx context.Context) error { return a.Term.Write(ctx, fleet.Write{Key: key, Value: entry}) },
 		func(ctx context.Context) error { return a.deregister(ctx, j) },
 		func(ctx context.Context) error {
 			c, err := a.Engine.InspectContainer(ctx, j.op.Instance)
@@ -90,9 +97,7 @@ func (a *Actor) remove(j *job) error {
 			}
 			return a.Engine.RemoveContainer(ctx, c.ID)
 		},
-		func(ctx context.Context) error {
-			return a.Term.Write(ctx, fleet.Write{Key: spec.DrainKey(j.pool.Stack, j.pool.Name, j.op.Instance)})
-		},
+		func(ctx context.Context) error { return a.Term.Write(ctx, fleet.Write{Key: key}) },
 	}
 	for _, step := range steps {
 		if err := a.insist(j, step); err != nil {

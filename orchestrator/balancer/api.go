@@ -3,8 +3,11 @@ package balancer
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,11 +20,13 @@ type ServiceStatus struct {
 	Service   string                `json:"service"`
 	Backend   string                `json:"backend"`
 	SampledAt time.Time             `json:"sampledAt"`
-	Arrivals  uint64                `json:"arrivals"` // counter of requests, on arrival
-	Queued    int                   `json:"queued"`   // waiting for an instance now
+	Arrivals  uint64                `json:"arrivals"` // counter of requests, on arrival: whatever became of them
+	Queued    int                   `json:"queued"`   // waiting for an instance now, the held ones included
+	Held      int                   `json:"held"`     // of Queued, those that wait for there to be an instance at all
 	Current   int                   `json:"current"`  // waiting or being worked on now
-	Rejected  uint64                `json:"rejected"` // counter of requests that no instance got
-	Failed    uint64                `json:"failed"`   // counter of requests that an instance got and did not answer
+	Rejected  uint64                `json:"rejected"` // counter of requests refused for want of capacity: no instance got them
+	Errors    uint64                `json:"errors"`   // counter of requests answered with a status of 500 or more, without the rejected ones
+	Failed    uint64                `json:"failed"`   // of Errors, about: an instance got the request and did not answer
 	Retries   uint64                `json:"retries"`
 	Servers   map[string]ServerLoad `json:"servers"` // by instance name
 }
@@ -41,13 +46,14 @@ const longestWait = 2 * time.Minute
 //
 //	GET /v1/servers               every server and every instance that should be one, a list of ServerInfo
 //	GET /v1/servers/{name}?wait=  one ServerStatus, at once or when it is drained, after wait (such as 5s) at the latest
-//	GET /v1/services/{service}    a ServiceStatus, by the name of the Consul service
+//	GET /v1/services/{service}    a ServiceStatus, by the name of the Consul service. With ?wait=5s&held=0 it is sent when more
+//	                              than so many requests are held, or after the wait: who wakes a pool need not ask often
 //	GET /v1/backends/{backend}    the same, by the name of the HAProxy backend
 //	GET /metrics                  Prometheus
 //	GET /healthz                  200 while the process works
 //	GET /readyz                   200 when HAProxy is as it should be and Consul has answered; else 503 and the reason
 //
-// An error is {"error": "..."}: 400 for a bad wait, 404 for what no route names, 503 when HAProxy does not answer.
+// An error is {"error": "..."}: 400 for a bad wait or held, 404 for what no route names, 503 when HAProxy does not answer.
 func (b *Balancer) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/servers", b.getServers)
@@ -106,14 +112,10 @@ func (b *Balancer) servers(ctx context.Context) ([]ServerInfo, error) {
 }
 
 func (b *Balancer) getServer(w http.ResponseWriter, r *http.Request) {
-	var wait time.Duration
-	if text := r.URL.Query().Get("wait"); text != "" {
-		d, err := time.ParseDuration(text)
-		if err != nil || d < 0 || d > longestWait {
-			reply(w, http.StatusBadRequest, problem("wait: want a duration from 0s to "+longestWait.String()))
-			return
-		}
-		wait = d
+	wait, err := waitOf(r)
+	if err != nil {
+		reply(w, http.StatusBadRequest, problem(err.Error()))
+		return
 	}
 	status, err := b.Drained(r.Context(), r.PathValue("name"), wait)
 	if err != nil {
@@ -123,25 +125,61 @@ func (b *Balancer) getServer(w http.ResponseWriter, r *http.Request) {
 	reply(w, http.StatusOK, status)
 }
 
+// waitOf is how long a question may wait for its answer; 0 when it does not say.
+func waitOf(r *http.Request) (time.Duration, error) {
+	text := r.URL.Query().Get("wait")
+	if text == "" {
+		return 0, nil
+	}
+	wait, err := time.ParseDuration(text)
+	if err != nil || wait < 0 || wait > longestWait {
+		return 0, fmt.Errorf("wait: want a duration from 0s to %s", longestWait)
+	}
+	return wait, nil
+}
+
 func (b *Balancer) getLoad(w http.ResponseWriter, r *http.Request, wanted func(Route) bool) {
 	i := slices.IndexFunc(b.routes, func(r *route) bool { return wanted(r.Route) })
 	if i < 0 {
 		reply(w, http.StatusNotFound, problem("no route of that name: see -route"))
 		return
 	}
-	backend, err := b.proxy.Backend(r.Context(), b.routes[i].Backend)
+	wait, err := waitOf(r)
+	held := 0
+	if text := r.URL.Query().Get("held"); err == nil && text != "" {
+		if held, err = strconv.Atoi(text); err != nil || held < 0 {
+			err = errors.New("held: want a whole number, 0 or more")
+		}
+	}
 	if err != nil {
-		reply(w, http.StatusServiceUnavailable, problem(err.Error()))
+		reply(w, http.StatusBadRequest, problem(err.Error()))
 		return
 	}
-	reply(w, http.StatusOK, loadOf(b.routes[i].Route, backend))
+	for until := time.Now().Add(wait); ; {
+		backend, err := b.routes[i].load(r.Context())
+		switch {
+		case err != nil:
+			reply(w, http.StatusServiceUnavailable, problem(err.Error()))
+			return
+		case backend.Held > held || !time.Now().Before(until) || r.Context().Err() != nil:
+			reply(w, http.StatusOK, loadOf(b.routes[i].Route, backend))
+			return
+		}
+		select {
+		case <-r.Context().Done():
+		case <-time.After(heldLook):
+		}
+	}
 }
+
+// heldLook is the pause between two looks of one that waits for requests to be held.
+const heldLook = 20 * time.Millisecond
 
 func loadOf(r Route, b Backend) ServiceStatus {
 	s := ServiceStatus{
 		Service: r.Service, Backend: r.Backend, SampledAt: b.SampledAt,
-		Arrivals: b.Arrivals, Queued: b.Queued, Current: b.Current,
-		Rejected: b.Rejected, Failed: b.Failed, Retries: b.Retries,
+		Arrivals: b.Arrivals, Queued: b.Queued + b.Held, Held: b.Held, Current: b.Current,
+		Rejected: b.Rejected, Errors: b.Errors, Failed: b.Failed, Retries: b.Retries,
 		Servers: make(map[string]ServerLoad, len(b.Servers)),
 	}
 	for _, server := range b.Servers {

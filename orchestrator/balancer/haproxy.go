@@ -38,16 +38,31 @@ type Server struct {
 
 // Backend is one backend of HAProxy at one instant. Its counters start from 0 when HAProxy starts, and only then:
 // they keep what servers that are gone have counted.
+//
+// A request that goes through a backup server comes back to its backend (see haproxy.cfg). It is counted once.
 type Backend struct {
 	Name      string
 	SampledAt time.Time
-	Arrivals  uint64 // requests that reached the backend, counted once and on arrival: queued, refused and repeated ones included
-	Rejected  uint64 // requests HAProxy answered with 503: no server, waited longer than timeout queue, or no connection in all tries
+	Arrivals  uint64 // requests that reached the backend, counted on arrival: held, queued, refused and repeated ones included
+	Rejected  uint64 // requests HAProxy answered with 503: held or queued too long, too many held, or no connection in all tries
 	Failed    uint64 // requests a server was given and did not answer: connection lost or timeout server
+	Errors    uint64 // requests answered with a status of 500 or more that are not Rejected; may lag behind Rejected
 	Retries   uint64 // attempts beyond the first; a repeated request that waits counts twice
 	Queued    int    // requests waiting for a free server
-	Current   int    // requests in the backend, the queued ones included
+	Held      int    // requests waiting for there to be a server at all
+	Current   int    // requests in the backend, those that wait included
 	Servers   []Server
+
+	passes uint64 // requests that reached the backend, each time they did; falls only when HAProxy starts anew
+}
+
+// steady is b with counters no smaller than those of before, unless HAProxy has started anew meanwhile: they are put
+// together from several that do not change at the same instant.
+func (b Backend) steady(before Backend) Backend {
+	if b.passes >= before.passes {
+		b.Arrivals, b.Errors = max(b.Arrivals, before.Arrivals), max(b.Errors, before.Errors)
+	}
+	return b
 }
 
 // find returns the server called name.
@@ -184,14 +199,25 @@ func parseBackend(name, text string) (Backend, error) {
 		columns[column] = i
 	}
 	b, found := Backend{Name: name}, false
+	var all, backups statCounts
+	ready, busy := 0, 0
 	for _, fields := range rows[1:] {
 		row := statRow{columns: columns, fields: fields}
-		if kind := row.text("type"); kind == "1" {
+		switch {
+		case row.text("type") == "1":
 			found = true
-			b.Arrivals, b.Rejected, b.Failed, b.Retries = row.count("stot"), row.count("econ"), row.count("eresp"), row.count("wretr")
-			b.Queued, b.Current = row.number("qcur"), row.number("scur")
-		} else {
-			b.Servers = append(b.Servers, row.server())
+			all = row.counts()
+			b.Rejected, b.Failed = row.count("econ")+row.count("dreq"), row.count("eresp")
+			b.Retries, b.Queued = row.count("wretr"), row.number("qcur")
+		case row.text("bck") == "1":
+			backups = backups.plus(row.counts())
+		default:
+			server := row.server()
+			if server.State == Ready {
+				ready++
+			}
+			busy += server.Current
+			b.Servers = append(b.Servers, server)
 		}
 		if row.err != nil {
 			return Backend{}, fmt.Errorf("haproxy's statistics: %w", row.err)
@@ -200,7 +226,33 @@ func parseBackend(name, text string) (Backend, error) {
 	if !found {
 		return Backend{}, fmt.Errorf("haproxy's statistics have no row for the backend itself")
 	}
+	b.passes = all.requests
+	once := all.minus(backups)
+	b.Arrivals, b.Current = once.requests, once.current
+	b.Errors = once.errors - min(once.errors, b.Rejected)
+	if ready == 0 {
+		b.Held = max(0, b.Current-b.Queued-busy)
+	}
 	return b, nil
+}
+
+// statCounts is what both a backend and its servers count.
+type statCounts struct {
+	requests, errors uint64
+	current          int
+}
+
+func (r *statRow) counts() statCounts {
+	return statCounts{requests: r.count("stot"), errors: r.count("hrsp_5xx"), current: r.number("scur")}
+}
+
+func (c statCounts) plus(d statCounts) statCounts {
+	return statCounts{c.requests + d.requests, c.errors + d.errors, c.current + d.current}
+}
+
+// minus is c without d, and no less than nothing: HAProxy does not count both at the same instant.
+func (c statCounts) minus(d statCounts) statCounts {
+	return statCounts{c.requests - min(c.requests, d.requests), c.errors - min(c.errors, d.errors), max(0, c.current-d.current)}
 }
 
 // statRow is one row of "show stat"; err is the first field that could not be read.

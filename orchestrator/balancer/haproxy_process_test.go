@@ -18,8 +18,8 @@ import (
 // haproxyVariable names the HAProxy binary to test with; without it the one on PATH is taken.
 const haproxyVariable = "VIOT_TEST_HAPROXY"
 
-// haproxyConfig is the configuration that ships.
-const haproxyConfig = "../../infra/haproxy.cfg"
+// haproxyConfig is the configuration that ships, haproxyScript the script that it loads.
+const haproxyConfig, haproxyScript = "../../infra/haproxy.cfg", "../../infra/hold.lua"
 
 // deadline is a safety net: what is waited for comes within milliseconds or seconds, and how fast is no verdict.
 const deadline = 60 * time.Second
@@ -60,8 +60,12 @@ func startHAProxy(t testing.TB, edit ...string) *haproxyProcess {
 	h := &haproxyProcess{t: t, binary: binary, config: filepath.Join(dir, "haproxy.cfg")}
 	h.Address, h.Internal = freeAddress(t), freeAddress(t)
 	socket := filepath.Join(dir, "admin.sock")
+	script, err := filepath.Abs(haproxyScript)
+	if err != nil {
+		t.Fatal(err)
+	}
 	edited := strings.NewReplacer(append(edit,
-		"SERVICE", "cse", "/var/lib/haproxy/admin.sock", socket, "bind :8080", "bind "+h.Address, "bind :8404", "bind "+h.Internal)...).Replace(string(text))
+		"SERVICE", "cse", "/var/lib/haproxy/", dir+"/", "/usr/local/etc/haproxy/hold.lua", script, "bind :8080", "bind "+h.Address, "bind :8404", "bind "+h.Internal)...).Replace(string(text))
 	if err := os.WriteFile(h.config, []byte(edited), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -48,20 +48,23 @@ func TestNewHAProxyRefusesBadAddresses(t *testing.T) {
 	}
 }
 
-const statHeader = "# pxname,svname,qcur,scur,slim,stot,econ,eresp,wretr,status,type,addr,used_conn_cur,\n"
+const statHeader = "# pxname,svname,qcur,scur,slim,stot,econ,eresp,wretr,status,type,addr,used_conn_cur,hrsp_5xx,dreq,bck,\n"
 
 func TestBackendIsRead(t *testing.T) {
 	t.Parallel()
 	h := answering(t, statHeader+
-		"cse,a,1,2,64,30,5,6,7,no check,2,10.0.0.1:80,3,\n"+
-		"cse,b,0,0,,4,0,0,0,MAINT (via x/y),2,[fd00::1]:81,0,\n"+
-		"cse,c,0,0,,0,0,0,0,DOWN 1/2,2,10.0.0.3:80,0,\n"+
-		"cse,BACKEND,8,9,800,100,11,12,13,UP,1,,,\n\n")
+		"cse,again,0,2,,20,0,0,0,no check,2,unix,2,7,,1,\n"+
+		"cse,a,1,2,64,30,5,6,7,no check,2,10.0.0.1:80,3,0,,0,\n"+
+		"cse,b,0,0,,4,0,0,0,MAINT (via x/y),2,[fd00::1]:81,0,0,,0,\n"+
+		"cse,c,0,0,,0,0,0,0,DOWN 1/2,2,10.0.0.3:80,0,0,,0,\n"+
+		"cse,BACKEND,6,11,800,120,8,12,13,UP,1,,,45,3,1,\n\n")
 	b, err := h.Backend(t.Context(), "cse")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b.Arrivals != 100 || b.Rejected != 11 || b.Failed != 12 || b.Retries != 13 || b.Queued != 8 || b.Current != 9 || b.SampledAt.IsZero() {
+	// 20 came back through the backup, 7 of them with an error of 45; 11 were refused.
+	if b.Arrivals != 100 || b.Rejected != 11 || b.Errors != 45-7-11 || b.Failed != 12 || b.Retries != 13 ||
+		b.Queued != 6 || b.Held != 0 || b.Current != 9 || b.SampledAt.IsZero() {
 		t.Errorf("backend: got %+v", b)
 	}
 	var got []string
@@ -76,6 +79,33 @@ func TestBackendIsRead(t *testing.T) {
 	}
 }
 
+// Nothing is ready: what is neither queued nor with a server is held.
+func TestHeldIsWhatIsNowhereElse(t *testing.T) {
+	t.Parallel()
+	b, err := answering(t, statHeader+
+		"cse,again,0,3,,3,0,0,0,no check,2,unix,2,0,,1,\n"+
+		"cse,a,0,2,64,30,0,0,0,MAINT,2,10.0.0.1:80,3,0,,0,\n"+
+		"cse,BACKEND,1,11,800,120,0,0,0,UP,1,,,0,0,1,\n\n").Backend(t.Context(), "cse")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := 11 - 3 - 1 - 2; b.Held != want {
+		t.Errorf("held: got %d, want %d", b.Held, want)
+	}
+}
+
+// What is put together from several counters does not fall because one of them was late, and starts again with HAProxy.
+func TestCountersDoNotFall(t *testing.T) {
+	t.Parallel()
+	before := Backend{passes: 100, Arrivals: 90, Errors: 9}
+	if got := (Backend{passes: 101, Arrivals: 89, Errors: 10}).steady(before); got.Arrivals != 90 || got.Errors != 10 {
+		t.Errorf("counted late: got %+v, want 90 arrivals and 10 errors", got)
+	}
+	if got := (Backend{passes: 3, Arrivals: 3}).steady(before); got.Arrivals != 3 || got.Errors != 0 {
+		t.Errorf("haproxy started anew: got %+v, want 3 arrivals and no error", got)
+	}
+}
+
 func TestUnreadableAnswersAreErrors(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -85,10 +115,10 @@ func TestUnreadableAnswersAreErrors(t *testing.T) {
 		"no such backend":   {"No such proxy.\n", true},
 		"nothing":           {"", true},
 		"no right to":       {"Permission denied\n", true},
-		"no row of its own": {statHeader + "cse,a,1,2,64,30,5,6,7,UP,2,10.0.0.1:80,3,\n", false},
+		"no row of its own": {statHeader + "cse,a,1,2,64,30,5,6,7,UP,2,10.0.0.1:80,3,0,0,0,\n", false},
 		"a column missing":  {"# pxname,svname,type,\ncse,BACKEND,1,\n", false},
-		"not a number":      {statHeader + "cse,BACKEND,many,9,800,100,11,12,13,UP,1,,,\n", false},
-		"no address":        {statHeader + "cse,a,1,2,64,30,5,6,7,UP,2,,3,\ncse,BACKEND,8,9,800,100,11,12,13,UP,1,,,\n", false},
+		"not a number":      {statHeader + "cse,BACKEND,many,9,800,100,11,12,13,UP,1,,,0,0,0,\n", false},
+		"no address":        {statHeader + "cse,a,1,2,64,30,5,6,7,UP,2,,3,0,0,0,\ncse,BACKEND,8,9,800,100,11,12,13,UP,1,,,0,0,0,\n", false},
 		"short row":         {statHeader + "cse,BACKEND,1\n", false},
 	} {
 		_, err := answering(t, c.text).Backend(t.Context(), "cse")

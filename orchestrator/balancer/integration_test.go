@@ -1,6 +1,7 @@
 package balancer_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -25,9 +26,6 @@ func noFailure(t *testing.T, what string, s load.Summary) {
 func TestRegistrationIsServedAndDeregistrationIsNot(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	if status, _ := w.do("GET", "/"); status != http.StatusServiceUnavailable {
-		t.Errorf("no instance: got status %d, want 503", status)
-	}
 	first := w.add()
 	if status, by := w.do("GET", "/"); status != http.StatusOK || by != first.name {
 		t.Errorf("one instance: got %d by %q, want 200 by %s", status, by, first.name)
@@ -290,7 +288,7 @@ func TestMovedInstanceIsFollowed(t *testing.T) {
 
 func TestLoadIsCountedOnArrival(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "timeout queue 10s", "timeout queue 100ms")
+	w := newWorld(t, "timeout queue 10s", "timeout queue 100ms", "SERVICE 30 2000", "cse 0.1 2000")
 	load := func() (s balancer.ServiceStatus) {
 		t.Helper()
 		if code := w.get("/v1/services/cse", &s); code != http.StatusOK {
@@ -299,7 +297,7 @@ func TestLoadIsCountedOnArrival(t *testing.T) {
 		return s
 	}
 	w.do("GET", "/") // no server
-	if s := load(); s.Arrivals != 1 || s.Rejected != 1 || s.Failed != 0 {
+	if s := load(); s.Arrivals != 1 || s.Rejected != 1 || s.Errors != 0 || s.Failed != 0 {
 		t.Errorf("no server: got %+v, want 1 arrived and rejected", s)
 	}
 	only := w.newInstance()
@@ -331,8 +329,15 @@ func TestLoadIsCountedOnArrival(t *testing.T) {
 	if status, _ := w.do("POST", "/"); status != http.StatusBadGateway {
 		t.Errorf("instance that hangs up on a POST: got status %d, want 502", status)
 	}
-	if s := load(); s.Arrivals != 4 || s.Failed != 1 || s.Rejected != 2 || s.Retries != 0 || s.Servers[only.name].Requests != 2 {
+	if s := load(); s.Arrivals != 4 || s.Failed != 1 || s.Errors != 1 || s.Rejected != 2 || s.Retries != 0 || s.Servers[only.name].Requests != 2 {
 		t.Errorf("one failed: got %+v, want 4 arrived, 1 failed, 2 requests given to the instance", s)
+	}
+	only.hangUp.Store(false)
+	if status, _ := w.do("POST", "/?status=500"); status != http.StatusInternalServerError {
+		t.Errorf("instance that answers 500: got status %d", status)
+	}
+	if s := load(); s.Arrivals != 5 || s.Failed != 1 || s.Errors != 2 || s.Rejected != 2 {
+		t.Errorf("one answered 500: got %+v, want 5 arrived, 2 errors", s)
 	}
 	var by balancer.ServiceStatus
 	if code := w.get("/v1/backends/cse", &by); code != http.StatusOK || by.Service != "cse" {
@@ -344,13 +349,153 @@ func TestLoadIsCountedOnArrival(t *testing.T) {
 	}
 	page := w.page("/metrics")
 	for _, line := range []string{
-		`balancer_arrivals_total{backend="cse",service="cse"} 4`, `balancer_rejected_total{backend="cse",service="cse"} 2`,
+		`balancer_arrivals_total{backend="cse",service="cse"} 5`, `balancer_errors_total{backend="cse",service="cse"} 2`, `balancer_held{backend="cse",service="cse"} 0`, `balancer_rejected_total{backend="cse",service="cse"} 2`,
 		`balancer_failed_total{backend="cse",service="cse"} 1`, `balancer_haproxy_up{backend="cse",service="cse"} 1`,
 		`balancer_servers_ready{backend="cse",service="cse"} 1`, `balancer_consul_contact_age_seconds{`, `balancer_sync_seconds_count{service="cse"}`,
 	} {
 		if !strings.Contains(page, line) {
 			t.Errorf("metrics: got no line with %s", line)
 		}
+	}
+}
+
+// While there is no instance requests are held, and answered as soon as there is one.
+func TestRequestsAreHeldWhileThereIsNoInstance(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var wait sync.WaitGroup
+	ask := func(method string) {
+		wait.Go(func() {
+			if status, by := w.do(method, "/"); status != http.StatusOK || by != spec.InstanceName(stack, pool, 1) && by != spec.InstanceName(stack, pool, 2) {
+				t.Errorf("held %s: got status %d by %q, want 200 by an instance", method, status, by)
+			}
+		})
+	}
+	held := func(n int, arrivals uint64) {
+		t.Helper()
+		eventually(t, "requests are held", func() error {
+			var s balancer.ServiceStatus
+			if w.get("/v1/services/cse?wait=1m&held="+fmt.Sprint(n-1), &s); s.Held != n || s.Queued != n || s.Arrivals != arrivals || s.Rejected != 0 {
+				return fmt.Errorf("%+v", s)
+			}
+			return nil
+		})
+	}
+	// A client that goes away is not waited for.
+	gone, cancel := context.WithCancel(t.Context())
+	r, err := http.NewRequestWithContext(gone, "GET", "http://"+w.haproxy.Address+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wait.Go(func() {
+		if _, err := http.DefaultClient.Do(r); err == nil {
+			t.Error("request whose client went away: got an answer")
+		}
+	})
+	held(1, 1)
+	cancel()
+	for range 20 {
+		ask("GET")
+		ask("POST")
+	}
+	eventually(t, "40 are held", func() error {
+		var s balancer.ServiceStatus
+		if w.get("/v1/services/cse", &s); s.Held < 40 || s.Arrivals != 41 {
+			return fmt.Errorf("%+v", s)
+		}
+		return nil
+	})
+	first := w.add()
+	wait.Wait()
+	if n := first.served.Load(); n < 40 || n > 41 {
+		t.Errorf("the first instance got %d requests, want each of 40 once", n)
+	}
+	// And once more after the pool has gone to zero.
+	w.drain(first)
+	ask("POST")
+	held(1, 42)
+	second := w.add()
+	wait.Wait()
+	if n := second.served.Load(); n != 1 {
+		t.Errorf("the second instance got %d requests, want 1", n)
+	}
+}
+
+func TestHoldingIsBounded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "SERVICE 30 2000", "cse 3 5")
+	statuses := make(chan *http.Response, 10)
+	var wait sync.WaitGroup
+	for range 10 {
+		wait.Go(func() {
+			response, err := http.Post("http://"+w.haproxy.Address+"/", "text/plain", strings.NewReader("x"))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			response.Body.Close()
+			statuses <- response
+		})
+	}
+	wait.Wait()
+	close(statuses)
+	for r := range statuses {
+		if r.StatusCode != http.StatusServiceUnavailable || r.Header.Get("Retry-After") == "" {
+			t.Errorf("held too long or too many: got %d with Retry-After %q, want 503 and when to try again", r.StatusCode, r.Header.Get("Retry-After"))
+		}
+	}
+	eventually(t, "all are counted as rejected", func() error {
+		var s balancer.ServiceStatus
+		if w.get("/v1/services/cse", &s); s.Arrivals != 10 || s.Rejected != 10 || s.Errors != 0 || s.Held != 0 {
+			return fmt.Errorf("%+v", s)
+		}
+		return nil
+	})
+}
+
+// The only instance dies under load, as a container does: its address answers nothing any more. What was being served is
+// repeated where that is safe, and waits with all that comes for the next instance.
+func TestDeathOfTheOnlyInstanceLosesNoRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	only := w.add()
+	var wait sync.WaitGroup
+	for range 8 {
+		wait.Go(func() {
+			if status, _ := w.do("GET", "/hold"); status != http.StatusOK {
+				t.Errorf("read in flight: got status %d, want 200 from the next instance", status)
+			}
+		})
+	}
+	for range 8 {
+		<-only.entered
+	}
+	only.hangUp.Store(true)
+	only.Listener.Close()
+	close(only.release)
+	only.CloseClientConnections()
+	next := w.newInstance()
+	close(next.release)
+	wait.Go(func() {
+		if status, _ := w.do("POST", "/"); status != http.StatusOK {
+			t.Errorf("write that came meanwhile: got status %d, want 200 from the next instance", status)
+		}
+	})
+	eventually(t, "all are held", func() error {
+		var s balancer.ServiceStatus
+		if w.get("/v1/services/cse", &s); s.Held != 9 || s.Arrivals != 9 {
+			return fmt.Errorf("%+v", s)
+		}
+		return nil
+	})
+	w.register(next, 0)
+	wait.Wait()
+	if n := next.served.Load(); n != 9 {
+		t.Errorf("the next instance got %d requests, want 9", n)
+	}
+	var s balancer.ServiceStatus
+	if w.get("/v1/services/cse", &s); s.Arrivals != 9 || s.Rejected != 0 || s.Errors != 0 {
+		t.Errorf("counted: got %+v, want 9 arrivals and no failure", s)
 	}
 }
 

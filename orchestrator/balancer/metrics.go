@@ -33,12 +33,14 @@ var (
 	descUp       = describe("balancer_haproxy_up", "1 when HAProxy answers on its admin socket, else 0.")
 	descContact  = describe("balancer_consul_contact_age_seconds", "Since Consul last answered; absent before it has.")
 	descReady    = describe("balancer_servers_ready", "Servers that get requests.")
-	descHeld     = describe("balancer_servers_held", "Servers that get requests although Consul does not say now that they pass.")
+	descKept     = describe("balancer_servers_held", "Servers that get requests although Consul does not say now that they pass.")
 	descArrivals = describe("balancer_arrivals_total", "Requests that reached HAProxy, queued and refused ones included.")
 	descRejected = describe("balancer_rejected_total", "Requests that no server got.")
+	descErrors   = describe("balancer_errors_total", "Requests answered with a status of 500 or more, without the rejected ones.")
 	descFailed   = describe("balancer_failed_total", "Requests that a server got and did not answer.")
 	descRetries  = describe("balancer_retries_total", "Attempts beyond the first.")
-	descQueued   = describe("balancer_queued", "Requests that wait for a server.")
+	descQueued   = describe("balancer_queued", "Requests that wait for a server, the held ones included.")
+	descHeld     = describe("balancer_held", "Requests that wait for there to be a server at all.")
 	descCurrent  = describe("balancer_current", "Requests that wait or are being worked on.")
 )
 
@@ -50,8 +52,8 @@ func describe(name, help string) *prometheus.Desc {
 type collector struct{ b *Balancer }
 
 func (collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descUp, descContact, descReady, descHeld, descArrivals, descRejected,
-		descFailed, descRetries, descQueued, descCurrent} {
+	for _, d := range []*prometheus.Desc{descUp, descContact, descReady, descKept, descArrivals, descRejected,
+		descErrors, descFailed, descRetries, descQueued, descHeld, descCurrent} {
 		out <- d
 	}
 }
@@ -62,12 +64,12 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 			out <- prometheus.MustNewConstMetric(d, kind, value, r.Service, r.Backend)
 		}
 		if v := r.view.Load(); v != nil {
-			send(descHeld, prometheus.GaugeValue, float64(len(v.memory.held)))
+			send(descKept, prometheus.GaugeValue, float64(len(v.memory.held)))
 			if !v.memory.answeredAt.IsZero() {
 				send(descContact, prometheus.GaugeValue, time.Since(v.memory.answeredAt).Seconds())
 			}
 		}
-		backend, err := c.b.proxy.Backend(context.Background(), r.Backend)
+		backend, err := r.load(context.Background())
 		if err != nil {
 			send(descUp, prometheus.GaugeValue, 0)
 			continue
@@ -84,7 +86,9 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		send(descRejected, prometheus.CounterValue, float64(backend.Rejected))
 		send(descFailed, prometheus.CounterValue, float64(backend.Failed))
 		send(descRetries, prometheus.CounterValue, float64(backend.Retries))
-		send(descQueued, prometheus.GaugeValue, float64(backend.Queued))
+		send(descErrors, prometheus.CounterValue, float64(backend.Errors))
+		send(descQueued, prometheus.GaugeValue, float64(backend.Queued+backend.Held))
+		send(descHeld, prometheus.GaugeValue, float64(backend.Held))
 		send(descCurrent, prometheus.GaugeValue, float64(backend.Current))
 	}
 }

@@ -107,6 +107,9 @@ type fakeHAProxy struct {
 	away     bool
 	servers  map[string]*Server
 	commands []string
+	retries  uint64
+	held     int
+	dead     string // port of a server's address that takes no connection
 }
 
 func newFakeHAProxy() *fakeHAProxy { return &fakeHAProxy{servers: map[string]*Server{}} }
@@ -123,12 +126,22 @@ func (f *fakeHAProxy) Backend(_ context.Context, name string) (Backend, error) {
 	if f.away {
 		return Backend{}, ErrUnreachable
 	}
-	b := Backend{Name: name, SampledAt: time.Now()}
+	b := Backend{Name: name, SampledAt: time.Now(), Retries: f.retries, Held: f.held}
 	for _, s := range f.servers {
 		b.Servers = append(b.Servers, *s)
 	}
 	slices.SortFunc(b.Servers, func(a, b Server) int { return strings.Compare(a.Name, b.Name) })
 	return b, nil
+}
+
+// reach is how a companion beside this HAProxy finds servers.
+func (f *fakeHAProxy) reach(_ context.Context, address netip.AddrPort) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if fmt.Sprint(address.Port()) == f.dead {
+		return fmt.Errorf("connect to %s: no answer", address)
+	}
+	return nil
 }
 
 func (f *fakeHAProxy) do(command, name string, change func(*Server) error) error {
@@ -203,6 +216,7 @@ func inBubble(t *testing.T, allowEmpty bool, test func(t *testing.T, c *fakeCons
 		c, h, log := newFakeConsul(), newFakeHAProxy(), new(bytes.Buffer)
 		config := Config{Stack: "t", Routes: []Route{{"cse", "cse"}}, AllowEmpty: allowEmpty, Resync: DefaultResync}
 		b := New(config, c, h, hclog.New(&hclog.LoggerOptions{Output: log, Level: hclog.Info}))
+		b.routes[0].reach = h.reach
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- b.Run(ctx) }()
@@ -261,6 +275,64 @@ func TestRouteHealsAnEmptiedHAProxy(t *testing.T) {
 		h.want(t, "after somebody meddled", "b c")
 		if n := strings.Count(log.String(), "haproxy is not as it should be"); n != 1 {
 			t.Errorf("two minutes without haproxy: got %d warnings, want 1:\n%s", n, log)
+		}
+	})
+}
+
+// A server that takes no connection is out although Consul says nothing yet, and is back when it takes one again.
+func TestDeadServerIsOut(t *testing.T) {
+	t.Parallel()
+	inBubble(t, false, func(t *testing.T, c *fakeConsul, h *fakeHAProxy, _ *Balancer, log *bytes.Buffer) {
+		c.set(func() { c.instances = "a" })
+		time.Sleep(settle)
+		h.set(func() { h.dead = "80" })
+		time.Sleep(time.Minute)
+		h.want(t, "nothing was tried twice: nobody is suspected", "a")
+		h.set(func() { h.retries++ })
+		time.Sleep(2 * DefaultResync)
+		h.want(t, "a request was tried twice", "")
+		if !strings.Contains(log.String(), "it takes no connection") {
+			t.Errorf("log: got %q, want the reason in it", log)
+		}
+		time.Sleep(time.Minute)
+		h.want(t, "still dead", "")
+		h.set(func() { h.dead = "" })
+		time.Sleep(2 * DefaultResync)
+		h.want(t, "alive again", "a")
+		h.set(func() { h.retries++ })
+		time.Sleep(2 * DefaultResync)
+		h.want(t, "suspected for nothing", "a")
+	})
+}
+
+func TestQuestionForLoadWaitsUntilARequestIsHeld(t *testing.T) {
+	t.Parallel()
+	inBubble(t, false, func(t *testing.T, _ *fakeConsul, h *fakeHAProxy, b *Balancer, _ *bytes.Buffer) {
+		ask := func(query string) (code int, s ServiceStatus, took time.Duration) {
+			began := time.Now()
+			w := httptest.NewRecorder()
+			b.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/v1/services/cse"+query, nil))
+			json.Unmarshal(w.Body.Bytes(), &s)
+			return w.Code, s, time.Since(began)
+		}
+		if code, _, took := ask("?wait=5s&held=0"); code != http.StatusOK || took < 5*time.Second || took > 5*time.Second+heldLook {
+			t.Errorf("nothing held: got %d after %s, want 200 after 5s", code, took)
+		}
+		time.AfterFunc(2*time.Second, func() { h.set(func() { h.held = 3 }) })
+		code, s, took := ask("?wait=5s&held=0")
+		if code != http.StatusOK || s.Held != 3 || s.Queued != 3 || took > 2*time.Second+heldLook {
+			t.Errorf("held after 2s: got %d %+v after %s, want 3 held after 2s", code, s, took)
+		}
+		if _, s, took := ask("?wait=5s&held=3"); s.Held != 3 || took < 5*time.Second {
+			t.Errorf("no more are held: got %+v after %s, want the wait", s, took)
+		}
+		if _, s, took := ask(""); s.Held != 3 || took != 0 {
+			t.Errorf("asked without a wait: got %+v after %s, want it at once", s, took)
+		}
+		for _, query := range []string{"?wait=x", "?wait=1h", "?wait=1s&held=x", "?held=-1"} {
+			if code, _, _ := ask(query); code != http.StatusBadRequest {
+				t.Errorf("%s: got %d, want 400", query, code)
+			}
 		}
 	})
 }

@@ -106,9 +106,15 @@ func (i *instance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/hold" {
 		i.entered <- struct{}{}
 		<-i.release
+		if i.hangUp.Load() {
+			panic(http.ErrAbortHandler)
+		}
 	}
 	if ms, _ := strconv.Atoi(r.URL.Query().Get("ms")); ms > 0 {
 		time.Sleep(time.Duration(ms) * time.Millisecond) // the instance's work, not a wait of the test
+	}
+	if status, _ := strconv.Atoi(r.URL.Query().Get("status")); status > 0 {
+		w.WriteHeader(status)
 	}
 	fmt.Fprintln(w, i.name)
 }
