@@ -256,6 +256,9 @@ func (v *Server) Prepare(ctx context.Context) error {
 	if err := v.store.Prepare(ctx, v.dispatcher.Base(time.Now())); err != nil {
 		return err
 	}
+	if err := v.dispatcher.MakeDefaults(ctx, time.Now()); err != nil {
+		return err
+	}
 	if v.registration != nil {
 		if err := v.registration.Begin(ctx); err != nil {
 			return err

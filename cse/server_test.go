@@ -193,14 +193,20 @@ func TestBodyLimit(t *testing.T) {
 	}
 }
 
-// brokenStore is a store whose database is away.
+// brokenStore is a store whose database is away, since it was prepared.
 type brokenStore struct{ store.Store }
+
+// made is what the preparation asks for.
+var made = primitive.Address{ID: "defaultNTP"}
 
 var errAway = fmt.Errorf("dial: %w", store.ErrUnavailable)
 
 func (brokenStore) Prepare(context.Context, resource.Resource) error { return nil }
 func (brokenStore) Ping(context.Context) error                       { return errAway }
-func (brokenStore) Get(context.Context, primitive.Address, time.Time) (store.Node, error) {
+func (brokenStore) Get(_ context.Context, a primitive.Address, _ time.Time) (store.Node, error) {
+	if a == made {
+		return store.Node{}, nil
+	}
 	return store.Node{}, errAway
 }
 func (brokenStore) Create(context.Context, store.Creation) (resource.Resource, error) {
@@ -289,7 +295,10 @@ func (slowStore) Take(context.Context, time.Time, time.Duration, int, int) ([]st
 	return nil, nil
 }
 func (slowStore) Wake(string) (<-chan struct{}, func()) { return nil, func() {} }
-func (s slowStore) Get(context.Context, primitive.Address, time.Time) (store.Node, error) {
+func (s slowStore) Get(_ context.Context, a primitive.Address, _ time.Time) (store.Node, error) {
+	if a == made {
+		return store.Node{}, nil
+	}
 	s.entered <- struct{}{}
 	<-s.leave
 	return store.Node{}, store.ErrNotFound

@@ -20,6 +20,9 @@ func (q *request) delete(ctx context.Context) (primitive.Response, error) {
 		if err := q.permit(q.who(resource.MayDelete, 0), n); err != nil {
 			return err
 		}
+		if n.Resource.ID == defaultPolicy {
+			return primitive.Errorf(primitive.BadRequest, "the system's default notificationTargetPolicy cannot be deleted")
+		}
 		if hidden(n) {
 			return errHidden
 		}

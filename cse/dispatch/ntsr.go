@@ -123,7 +123,7 @@ func (q *request) removalAction(ctx context.Context, s resource.Resource) (int64
 	policy, err := q.referredPolicy(ctx, s)
 	for _, creator := range []string{s.Creator, q.d.Admin} {
 		if err == nil && policy.ID == "" && creator != "" {
-			policy, err = q.d.labelled(ctx, creator, "Default", q.now)
+			policy, err = q.d.labelled(ctx, creator, defaultLabel, q.now)
 		}
 	}
 	if err != nil || policy.ID == "" {

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -86,6 +87,37 @@ var targetPolicy = behaviour{
 	},
 }
 
+const (
+	// defaultPolicy is the identifier, and the name, of the system's default notificationTargetPolicy.
+	defaultPolicy = "defaultNTP"
+	// defaultLabel is the policyLabel of policies that hold for targets without one of their own, TS-0001 table 9.6.32-2.
+	defaultLabel = "Default"
+)
+
+// MakeDefaults makes what every CSE has below its CSEBase: the default notificationTargetPolicy, which lets no target leave a subscription
+// (TS-0001 clause 9.6.32). What it says is what removalAction does without reading it; the admin may make one that has precedence. Any number
+// of instances may do so at once.
+func (d *Dispatcher) MakeDefaults(ctx context.Context, now time.Time) error {
+	_, err := d.Store.Get(ctx, primitive.Address{ID: defaultPolicy}, now)
+	if !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	a := resource.Attributes{}
+	a.Set("acn", rejectRemoval)
+	a.Set("plbl", defaultLabel)
+	a.Set("rrs", allRules)
+	_, err = d.Store.Create(ctx, store.Creation{Parent: primitive.Address{ID: d.Identity.BaseID()}, Now: now,
+		Build: func(base store.Node) (resource.Resource, error) {
+			return resource.Resource{ID: defaultPolicy, ParentID: base.Resource.ID, Type: resource.TypeNotificationTargetPolicy,
+				Path: base.Resource.Path + "/" + defaultPolicy, CreatedAt: now, ModifiedAt: now, Creator: d.Admin, Governor: defaultPolicy,
+				Attributes: a.Encode()}, nil
+		}})
+	if errors.Is(err, store.ErrIDTaken) || errors.Is(err, store.ErrNameTaken) {
+		return nil // by another instance, or by what an originator has called so before
+	}
+	return err
+}
+
 // freeLabel checks that no policy of creator other than self has the label in given.
 func (q *request) freeLabel(ctx context.Context, creator, self string, given resource.Attributes) error {
 	label := given.String("plbl")
@@ -99,7 +131,7 @@ func (q *request) freeLabel(ctx context.Context, creator, self string, given res
 	return err
 }
 
-// labelled is the notificationTargetPolicy of creator with the given label; its ID is empty if there is none.
+// labelled is the notificationTargetPolicy of creator with the given label, other than the system's; its ID is empty if there is none.
 func (d *Dispatcher) labelled(ctx context.Context, creator, label string, now time.Time) (resource.Resource, error) {
 	list, err := d.children(ctx, resource.Resource{Path: d.Identity.Name}, resource.TypeNotificationTargetPolicy, now)
 	if err != nil {
@@ -110,7 +142,7 @@ func (d *Dispatcher) labelled(ctx context.Context, creator, label string, now ti
 		if err != nil {
 			return resource.Resource{}, err
 		}
-		if r.Creator == creator && a.String("plbl") == label {
+		if r.ID != defaultPolicy && r.Creator == creator && a.String("plbl") == label {
 			return r, nil
 		}
 	}

@@ -296,6 +296,19 @@ var subscriptionCases = []conformanceCase{
 		s.get(c).want(2000)
 		r.next().has(s, "m2m:sgn/nev/om/ops", 2)
 	}},
+	{"TS-0001 9.6.32 the CSE has a default notificationTargetPolicy, one, which cannot be deleted", func(s *session) {
+		const to = "cse-in/defaultNTP"
+		for range 3 { // at any instance
+			s.send(request{op: "GET", to: to, from: admin}).want(2000).has("m2m:ntp/ri", "defaultNTP", "m2m:ntp/acn", 2, "m2m:ntp/plbl", "Default")
+			s.send(request{op: "DELETE", to: to, from: admin}).want(4000)
+		}
+		s.get(to).want(4103)
+		s.remove(to).want(4103)
+		list := s.send(request{op: "GET", to: "cse-in?fu=1&ty=26&rn=defaultNTP", from: admin}).want(2000).list("m2m:uril")
+		if len(list) != 1 {
+			s.Errorf("got %v, want one", list)
+		}
+	}},
 	{"TS-0001 9.6.8 event 4 tells of instances that give way to maxNrOfInstances and maxByteSize", func(s *session) {
 		c, r := s.container(object{"mni": 2}), s.receive()
 		s.subscribe(c, r, object{"enc": object{"net": []int{3, 4}}})
