@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 )
 
@@ -54,6 +55,9 @@ func ParseOverride(text []byte) (Override, error) {
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&o); err != nil {
 		return Override{}, fmt.Errorf("read override: %w", err)
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return Override{}, errors.New("read override: want nothing after it")
 	}
 	if err := o.Validate(); err != nil {
 		return Override{}, fmt.Errorf("override: %w", err)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"strings"
 	"time"
@@ -176,6 +177,9 @@ func ParsePool(text []byte) (Pool, error) {
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&p); err != nil {
 		return Pool{}, fmt.Errorf("read pool document: %w", err)
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return Pool{}, errors.New("read pool document: want nothing after it")
 	}
 	p = p.WithDefaults()
 	if err := p.Validate(); err != nil {

@@ -61,6 +61,7 @@ type Container struct {
 	Host      string // name of the engine
 	Detail    string // when not running: how it ended, such as "exited with code 137"
 	StartedAt time.Time
+	SeenAt    time.Time // it was known to be so then; zero is when the list was asked for
 }
 
 // Registration is what Consul says about an instance.
@@ -133,7 +134,7 @@ func (p Parts) assemble(name string) (i Instance, ok bool) {
 	if busy && !op.EndedAt.IsZero() {
 		// The operation is over, but what is known may be older than its effect: until the effect shows, the
 		// operation still explains the instance.
-		stale := !p.ListedAt.After(op.EndedAt)
+		stale := !p.ListedAt.After(op.EndedAt) && !c.SeenAt.After(op.EndedAt)
 		switch {
 		case op.Kind == Drain || op.Kind == Remove:
 			busy = hasContainer && stale || registered || journalled

@@ -11,7 +11,7 @@ type Snapshot struct {
 	Pool      spec.Pool  // the document in force, defaults filled in
 	Index     uint64     // Consul ModifyIndex of that document
 	Template  string     // Hash of Pool.Template
-	Refused   string     // why a newer document is not in force; empty when there is none
+	Refused   string     // why a newer document or override is not in force; empty when there is none
 	Instances []Instance // ordered by number
 	Arrivals  Arrivals
 	Work      Work

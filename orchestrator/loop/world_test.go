@@ -151,7 +151,7 @@ func (w *world) set(key string, value []byte, holder string) {
 
 // topicOf is the prefix a key is watched by.
 func topicOf(key string) string {
-	for _, prefix := range []string{spec.PoolsKey(stack), spec.AllDrainsKey(stack)} {
+	for _, prefix := range []string{spec.PoolsKey(stack), spec.AllDrainsKey(stack), spec.OverridesKey(stack)} {
 		if strings.HasPrefix(key, prefix) {
 			return prefix
 		}
@@ -468,6 +468,14 @@ func (c *client) ListContainers(ctx context.Context, labels map[string]string) (
 		return nil
 	})
 	return list, err
+}
+
+func (c *client) Info(ctx context.Context) (info docker.Info, err error) {
+	err = c.engine(ctx, func() error {
+		info = docker.Info{Name: "host", CPUs: 16, MemoryBytes: 64 << 30}
+		return nil
+	})
+	return info, err
 }
 
 func (c *client) UpdateContainer(ctx context.Context, id string, cpus float64, _ int64, _ docker.RestartPolicy) error {

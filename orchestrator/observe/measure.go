@@ -196,8 +196,8 @@ func (o *Observer) scrape(ctx context.Context) {
 		}
 		registered := o.health[d.Pool.Service.Name].of(d.Name)
 		m := o.measurements[d.Name]
-		for name, c := range o.containers[d.Name] {
-			f := c.fleet(d.Pool.Template.Network)
+		containers := o.crews[d.Name].fleet(d.Pool.Template.Network, o.host.Name)
+		for name, f := range containers {
 			if _, ok := registered[name]; !ok || !f.Running || f.Address == "" {
 				continue
 			}
@@ -208,7 +208,7 @@ func (o *Observer) scrape(ctx context.Context) {
 			targets = append(targets, target{d.Name, name, page, d.Pool.Service.Metrics})
 		}
 		maps.DeleteFunc(m.instances, func(name string, _ *watched) bool {
-			_, ok := o.containers[d.Name][name]
+			_, ok := containers[name]
 			return !ok && o.engineErr == nil
 		})
 	}

@@ -25,6 +25,7 @@ import (
 type Engine interface {
 	ListContainers(ctx context.Context, labels map[string]string) ([]docker.Container, error)
 	InspectContainer(ctx context.Context, nameOrID string) (docker.Container, error)
+	Info(ctx context.Context) (docker.Info, error)
 	Events(ctx context.Context, labels map[string]string, handle func(docker.Event)) error
 }
 
@@ -37,7 +38,6 @@ type Consul interface {
 const (
 	watchWait  = time.Minute
 	retryAfter = 500 * time.Millisecond
-	relist     = 5 * time.Second // containers are listed that often even without an event
 )
 
 // Observer knows what is known. Set the exported fields; then Run, and from any goroutine Pools and Snapshot.
@@ -51,17 +51,23 @@ type Observer struct {
 	Wake   func()        // called when something is known anew; must not block; may be nil
 	Log    hclog.Logger
 
-	mu           sync.Mutex
-	declared     map[string]fleet.Declaration // by pool
-	poolsKnown   bool
-	drains       map[string]map[string]bool // pool → instance names
-	drainsKnown  bool
-	containers   map[string]map[string]container // pool → name
-	died         map[string]string               // container ID → how it ended, by events that the list may not know of
-	listedAt     time.Time                       // when the list of containers was asked for
-	engineErr    error                           // why containers are not known; nil when they are
-	health       map[string]*health              // by service
-	measurements map[string]*measurement         // by pool
+	mu             sync.Mutex
+	declared       map[string]fleet.Declaration // by pool
+	poolsKnown     bool
+	drains         map[string]map[string]bool // pool → instance names
+	drainsKnown    bool
+	overrides      map[string]override // by pool
+	overridesKnown bool
+	crews          map[string]*crew  // by pool
+	died           map[string]string // container ID → how it ended, by events that the list may not know of
+	gone           map[string]bool   // IDs of containers that were removed, by events that the list may not know of
+	toInspect      map[string]bool   // IDs of containers that something has happened to
+	listDue        bool
+	listedAt       time.Time               // when the list of containers was asked for
+	engineErr      error                   // why containers are not known; nil when they are
+	host           fleet.Host              // zero while it is not known
+	health         map[string]*health      // by service
+	measurements   map[string]*measurement // by pool
 }
 
 var errNotYet = errors.New("not asked yet")
@@ -71,14 +77,16 @@ func (o *Observer) Run(ctx context.Context) error {
 	o.mu.Lock()
 	o.declared, o.poolsKnown = map[string]fleet.Declaration{}, false
 	o.drains, o.drainsKnown = map[string]map[string]bool{}, false
-	o.died = map[string]string{}
-	o.containers, o.engineErr = map[string]map[string]container{}, errNotYet
+	o.overrides, o.overridesKnown = map[string]override{}, false
+	o.died, o.gone, o.toInspect = map[string]string{}, map[string]bool{}, map[string]bool{}
+	o.crews, o.engineErr, o.host = map[string]*crew{}, errNotYet, fleet.Host{}
 	o.health, o.measurements = map[string]*health{}, map[string]*measurement{}
 	o.mu.Unlock()
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	parts.Go(func() { o.followEngine(ctx) })
 	parts.Go(func() { o.followDrains(ctx) })
+	parts.Go(func() { o.followOverrides(ctx) })
 	parts.Go(func() { o.every(ctx, o.Poll, o.pollBalancers) })
 	parts.Go(func() { o.every(ctx, o.Scrape, o.scrape) })
 	o.followPools(ctx)
@@ -126,18 +134,21 @@ func (o *Observer) Snapshot(pool string, ops map[string]fleet.OpState, now time.
 		return fleet.Snapshot{}, errors.New("health is not known: consul has not answered yet")
 	case !o.drainsKnown:
 		return fleet.Snapshot{}, errors.New("the drain journal is not known: consul has not answered yet")
+	case !o.overridesKnown:
+		return fleet.Snapshot{}, errors.New("overrides are not known: consul has not answered yet")
 	}
-	s := fleet.Snapshot{Pool: d.Pool, Index: d.Index, Template: d.Template, Refused: d.Refused}
+	asked := o.overrides[pool]
+	s := fleet.Snapshot{Pool: d.Pool, Index: d.Index, Template: d.Template, Refused: d.Refused, Override: asked.wanted.InForce(now)}
+	if asked.refused != "" {
+		s.Refused = strings.TrimPrefix(s.Refused+"; "+asked.refused, "; ")
+	}
 	m := o.measurements[pool]
 	parts := fleet.Parts{
-		Containers:    make(map[string]fleet.Container, len(o.containers[pool])),
+		Containers:    o.crews[pool].fleet(d.Pool.Template.Network, o.host.Name),
 		Registrations: o.health[d.Pool.Service.Name].of(pool),
 		Drains:        o.drains[pool],
 		Ops:           ops,
 		ListedAt:      o.listedAt,
-	}
-	for name, c := range o.containers[pool] {
-		parts.Containers[name] = c.fleet(d.Pool.Template.Network)
 	}
 	if m != nil {
 		parts.Samples = m.samples()
@@ -148,6 +159,13 @@ func (o *Observer) Snapshot(pool string, ops map[string]fleet.OpState, now time.
 		s.Work = m.work(s.Instances, now)
 	}
 	return s, nil
+}
+
+// Host is the machine that instances run on; zero while it is not known.
+func (o *Observer) Host() fleet.Host {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.host
 }
 
 // followDrains keeps the drain journals current.
