@@ -43,18 +43,6 @@ func NewPool(ctx *pulumi.Context, name string, args PoolArgs, opts ...pulumi.Res
 	if err != nil {
 		return nil, err
 	}
-	duration := func(d spec.Duration) pulumi.StringPtrInput {
-		if d == 0 {
-			return nil
-		}
-		return pulumi.StringPtr(d.String())
-	}
-	text := func(s string) pulumi.StringPtrInput {
-		if s == "" {
-			return nil
-		}
-		return pulumi.StringPtr(s)
-	}
 	pool, err := viot.NewPool(ctx, name, &viot.PoolArgs{
 		Stack: pulumi.String(ctx.Stack()), Name: pulumi.String(name), ConsulAddress: args.Consul, Balancers: args.Balancers,
 		Template: viot.PoolTemplateArgs{
@@ -69,10 +57,7 @@ func NewPool(ctx *pulumi.Context, name string, args PoolArgs, opts ...pulumi.Res
 				Requests: text(args.Service.Metrics.Requests), CpuSeconds: text(args.Service.Metrics.CPUSeconds), InFlight: text(args.Service.Metrics.InFlight),
 			},
 		},
-		Policy: viot.PoolPolicyArgs{
-			Min: pulumi.Int(args.Policy.Min), Max: pulumi.Int(args.Policy.Max), TargetUtilisation: pulumi.Float64(args.Policy.TargetUtilisation),
-			ScaleInAfter: duration(args.Policy.ScaleInAfter),
-		},
+		Policy: policyArgs(args.Policy),
 	}, child)
 	if err != nil {
 		return nil, fmt.Errorf("pool %s: %w", name, err)

@@ -87,7 +87,7 @@ func dev(ctx *pulumi.Context) error {
 		Service: spec.Service{
 			Port: s.servicePort, ReadinessPath: s.readinessPath, MetricsPath: s.metricsPath, MaxConnections: s.maxConnections,
 		},
-		Policy: spec.Policy{Min: s.min, Max: s.max, TargetUtilisation: s.targetUtilisation, ScaleInAfter: spec.Duration(s.scaleInAfter)},
+		Policy: s.policy,
 	}, pulumi.DependsOn([]pulumi.Resource{orchestrator, balancer, database}))
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -55,8 +56,15 @@ func deploy(t *testing.T, changes map[string]string) (map[string]resource.Proper
 	settings := map[string]string{}
 	for key, declared := range project.Config {
 		settings[key] = fmt.Sprint(declared.Default)
-		if declared.Default == nil || fmt.Sprint(declared.Default) == "[]" {
+		switch value := declared.Default.(type) {
+		case nil:
 			settings[key] = "[]"
+		case []any, map[string]any, map[any]any:
+			text, err := json.Marshal(value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			settings[key] = string(text)
 		}
 	}
 	for key, value := range changes {
@@ -141,6 +149,41 @@ func TestOwnImage(t *testing.T) {
 	template := made["Pool cse"]["template"].ObjectValue()
 	if got := template["image"].StringValue(); got != "example/cse:2" {
 		t.Errorf("image %s, want example/cse:2", got)
+	}
+}
+
+func TestPolicy(t *testing.T) {
+	t.Parallel()
+	made, err := deploy(t, map[string]string{"policy": `{"slo": "p95 <= 100ms", "standby": {"count": 1, "paused": true},
+		"signals": [{"name": "lag", "source": "page", "url": "http://broker/metrics", "metric": "lag", "target": 10}],
+		"schedules": [{"from": "07:00", "to": "19:00", "days": ["mon"], "min": 2}], "scaleIn": {"perMinute": 2}, "spare": {"instances": 1},
+		"forecast": {"noSeasonal": true}, "update": {"canary": 1}, "priority": 3, "shadow": "hpa"}`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := json.Marshal(made["Pool cse"]["policy"].Mappable())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"slo":"p95 <= 100ms"`, `"standby":{"count":1,"paused":true}`, `"name":"lag"`, `"days":["mon"]`, `"perMinute":2`,
+		`"instances":1`, `"noSeasonal":true`, `"canary":1`, `"priority":3`, `"shadow":"hpa"`, `"min":1`, `"max":6`} {
+		if !strings.Contains(strings.ReplaceAll(string(got), `\u003c`, "<"), want) {
+			t.Errorf("no %s in\n%s", want, got)
+		}
+	}
+}
+
+func TestBadPolicies(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`{"slos": "p95 <= 100ms"}`: "unknown field",
+		`{"slo": "fast"}`:          "read objective",
+		`{"min": 2}`:               "keys of their own",
+		`{"scaleOut": {"perMinute": -1}, "signals": [{"name": "x", "source": "guess", "target": 1}]}`: "scaleOut.perMinute -1",
+	} {
+		if _, err := deploy(t, map[string]string{"policy": text}); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "viot:policy:") {
+			t.Errorf("%s: got %v, want viot:policy with %q", text, err, want)
+		}
 	}
 }
 

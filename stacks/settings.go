@@ -14,6 +14,8 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
+
+	"github.com/viot-project/viot/infra/spec"
 )
 
 // settings is the stack's configuration, namespace viot. Pulumi.yaml documents each key and holds its default.
@@ -21,6 +23,7 @@ type settings struct {
 	min, max          int
 	targetUtilisation float64
 	scaleInAfter      time.Duration
+	policy            spec.Policy // what the four above leave open
 	cpus              float64
 	memoryMiB         int
 	maxConnections    int
@@ -49,6 +52,7 @@ func readSettings(ctx *pulumi.Context) (settings, error) {
 		min: r.whole("min", 0, 1000), max: r.whole("max", 1, 1000),
 		targetUtilisation: r.number("targetUtilisation", 0.01, 1),
 		scaleInAfter:      r.duration("scaleInAfter"),
+		policy:            r.policy("policy"),
 		cpus:              r.number("cpus", 0, 1024),
 		memoryMiB:         r.whole("memoryMiB", 0, 1<<20),
 		maxConnections:    r.whole("maxConnections", 0, 1<<20),
@@ -69,6 +73,12 @@ func readSettings(ctx *pulumi.Context) (settings, error) {
 	}
 	if s.max < s.min {
 		r.bad("max", "%d is less than viot:min, which is %d", s.max, s.min)
+	}
+	s.policy.Min, s.policy.Max, s.policy.TargetUtilisation, s.policy.ScaleInAfter = s.min, s.max, s.targetUtilisation, spec.Duration(s.scaleInAfter)
+	if len(r.problems) == 0 { // else one of the four may be what is wrong, and is told above
+		if err := s.policy.WithDefaults().Validate(); err != nil {
+			r.bad("policy", "%v", err)
+		}
 	}
 	if s.consulServers == 2 {
 		r.bad("consulServers", "2 servers survive no more than 1; want 1 or 3")
@@ -184,6 +194,25 @@ func (r *reader) oneOf(key string, choices ...string) string {
 	return choices[0]
 }
 
+// policy reads what a policy has beyond the settings that have keys of their own.
+func (r *reader) policy(key string) (p spec.Policy) {
+	text := r.get(key)
+	if text == "" {
+		return p
+	}
+	fields := json.NewDecoder(strings.NewReader(text))
+	fields.DisallowUnknownFields()
+	if err := fields.Decode(&p); err != nil {
+		r.bad(key, "want an object of policy fields: %v", err)
+		return spec.Policy{}
+	}
+	if p.Min != 0 || p.Max != 0 || p.TargetUtilisation != 0 || p.ScaleInAfter != 0 {
+		r.bad(key, "min, max, targetUtilisation and scaleInAfter are keys of their own, such as viot:min")
+	}
+	return p
+}
+
+// variables reads a list of NAME=value.
 func (r *reader) variables(key string) map[string]string {
 	r.read = append(r.read, key)
 	var pairs []string

@@ -141,7 +141,15 @@ func TestPoolDocument(t *testing.T) {
 		Template: PoolTemplate{Image: "i", Command: []string{"a"}, Env: map[string]string{"K": "v"}, Network: "n", CPUs: 0.5, MemoryBytes: 64 << 20, StopGrace: "3s"},
 		Service: PoolService{Name: "s", Port: 80, ReadinessPath: "/r", MetricsPath: "/m", MaxConnections: 9, BootTimeout: "4s", DrainTimeout: "5s",
 			Metrics: &PoolMetrics{Requests: "q", CPUSeconds: "c", InFlight: "f"}},
-		Policy:    PoolPolicy{Min: 1, Max: 2, TargetUtilisation: 0.5, ScaleInAfter: "6s"},
+		Policy: PoolPolicy{
+			Min: 1, Max: 2, TargetUtilisation: 0.5, ScaleInAfter: "6s", ZeroAfter: "1m0s", SLO: "p95 <= 100ms", Priority: 3, Algorithm: "viot", Shadow: "hpa",
+			Signals:  []PoolSignal{{Name: "lag", Source: "page", Metric: "m", URL: "http://b", Rate: true, Target: 5, Activation: 1}, {Name: "q", Source: "prometheus", URL: "http://p", Query: "up", Target: 1}},
+			ScaleOut: &PoolRate{Disabled: true, MostAtOnce: 1, PerMinute: 2}, ScaleIn: &PoolRate{Disabled: true, MostAtOnce: 3, PerMinute: 4},
+			Spare: &PoolSpare{Instances: 1, Host: true}, Standby: &PoolStandby{Count: 1, Paused: true},
+			Schedules: []PoolSchedule{{Days: []string{"mon"}, From: "07:00", To: "08:00", Zone: "Europe/Paris", Min: 1, Max: 2}},
+			Forecast:  &PoolForecast{Ahead: "2s", NoTrend: true, NoSeasonal: true, SeasonSteps: 24},
+			Update:    &PoolUpdate{MaxSurge: 1, MaxUnavailable: 2, Canary: 3, CanaryFor: "9s", MaxErrorRatio: 0.5, NoRollback: true},
+		},
 		Balancers: []string{"http://b:1"},
 	}
 	if err := in.document().Validate(); err != nil {
@@ -152,7 +160,11 @@ func TestPoolDocument(t *testing.T) {
 		t.Errorf("got  %+v\nwant %+v", back, in)
 	}
 	// Every field of the document is declarable: none is zero when every input is given.
-	for _, part := range []any{in.document().Template, in.document().Service, in.document().Policy} {
+	policy := in.document().Policy
+	for _, part := range []any{
+		in.document().Template, in.document().Service, policy, policy.Out, policy.In, policy.Spare, policy.Standby,
+		policy.Schedules[0], policy.Forecast, policy.Update,
+	} {
 		v := reflect.ValueOf(part)
 		for i := range v.NumField() {
 			if v.Field(i).IsZero() {

@@ -50,14 +50,6 @@ type PoolMetrics struct {
 	InFlight   string `pulumi:"inFlight,optional"`
 }
 
-// PoolPolicy is spec.Policy.
-type PoolPolicy struct {
-	Min               int     `pulumi:"min"`
-	Max               int     `pulumi:"max"`
-	TargetUtilisation float64 `pulumi:"targetUtilisation"`
-	ScaleInAfter      string  `pulumi:"scaleInAfter,optional"`
-}
-
 // PoolState is a Pool as it is.
 type PoolState struct {
 	PoolArgs
@@ -123,14 +115,6 @@ func (m *PoolMetrics) Annotate(a infer.Annotator) {
 	a.Describe(&m.Requests, "Counter of finished requests. Default: http_requests_total.")
 	a.Describe(&m.CPUSeconds, "Counter of CPU time used. Default: process_cpu_seconds_total.")
 	a.Describe(&m.InFlight, "Gauge of requests being served. Default: http_requests_in_flight.")
-}
-
-// Annotate implements infer.Annotated.
-func (p *PoolPolicy) Annotate(a infer.Annotator) {
-	a.Describe(&p.Min, "Least number of instances, 0 or more.")
-	a.Describe(&p.Max, "Greatest number of instances, at least 1 and at least min.")
-	a.Describe(&p.TargetUtilisation, "Share of an instance's capacity to use, more than 0 and at most 1.")
-	a.Describe(&p.ScaleInAfter, "How long fewer instances must have been enough before some are removed. Default: 30s.")
 }
 
 // Annotate implements infer.Annotated.

@@ -17,7 +17,7 @@ import (
 
 // document is what the inputs say, as the orchestrator reads it, with defaults filled in.
 func (a PoolArgs) document() spec.Pool {
-	t, s, y := a.Template, a.Service, a.Policy
+	t, s := a.Template, a.Service
 	d := spec.Pool{
 		Stack: a.Stack, Name: a.Name, Balancers: a.Balancers,
 		Template: spec.Template{
@@ -28,7 +28,7 @@ func (a PoolArgs) document() spec.Pool {
 			Name: s.Name, Port: s.Port, ReadinessPath: s.ReadinessPath, MetricsPath: s.MetricsPath, MaxConnections: s.MaxConnections,
 			BootTimeout: specDuration(s.BootTimeout), DrainTimeout: specDuration(s.DrainTimeout),
 		},
-		Policy: spec.Policy{Min: y.Min, Max: y.Max, TargetUtilisation: y.TargetUtilisation, ScaleInAfter: specDuration(y.ScaleInAfter)},
+		Policy: a.Policy.document(),
 	}
 	if m := s.Metrics; m != nil {
 		d.Service.Metrics = spec.Metrics{Requests: m.Requests, CPUSeconds: m.CPUSeconds, InFlight: m.InFlight}
@@ -38,7 +38,7 @@ func (a PoolArgs) document() spec.Pool {
 
 // declaredBy turns a document back into inputs.
 func (a PoolArgs) declaredBy(d spec.Pool) PoolArgs {
-	t, s, y := d.Template, d.Service, d.Policy
+	t, s := d.Template, d.Service
 	a.Stack, a.Name, a.Balancers = d.Stack, d.Name, d.Balancers
 	a.Template = PoolTemplate{
 		Image: t.Image, Command: t.Command, Env: t.Env, Network: t.Network, CPUs: t.CPUs, MemoryBytes: int(t.MemoryBytes),
@@ -49,7 +49,7 @@ func (a PoolArgs) declaredBy(d spec.Pool) PoolArgs {
 		BootTimeout: s.BootTimeout.String(), DrainTimeout: s.DrainTimeout.String(),
 		Metrics: &PoolMetrics{Requests: s.Metrics.Requests, CPUSeconds: s.Metrics.CPUSeconds, InFlight: s.Metrics.InFlight},
 	}
-	a.Policy = PoolPolicy{Min: y.Min, Max: y.Max, TargetUtilisation: y.TargetUtilisation, ScaleInAfter: y.ScaleInAfter.String()}
+	a.Policy = declaredPolicy(d.Policy)
 	return a
 }
 
@@ -69,7 +69,7 @@ func examinePool(found *problems, a *PoolArgs) {
 	found.duration("template.stopGrace", a.Template.StopGrace)
 	found.duration("service.bootTimeout", a.Service.BootTimeout)
 	found.duration("service.drainTimeout", a.Service.DrainTimeout)
-	found.duration("policy.scaleInAfter", a.Policy.ScaleInAfter)
+	a.Policy.examine(found)
 	err := a.document().Validate()
 	var all interface{ Unwrap() []error }
 	if !errors.As(err, &all) {

@@ -1214,6 +1214,200 @@ func (o MountArrayOutput) Index(i pulumi.IntInput) MountOutput {
 	}).(MountOutput)
 }
 
+type PoolForecast struct {
+	// How far ahead. Default: the pool's learned boot time.
+	Ahead *string `pulumi:"ahead"`
+	// Whether to leave out what was learned of earlier days and weeks.
+	NoSeasonal *bool `pulumi:"noSeasonal"`
+	// Whether to leave out the short forecast.
+	NoTrend *bool `pulumi:"noTrend"`
+	// Times of a day that are told apart. Default: 288.
+	SeasonSteps *int `pulumi:"seasonSteps"`
+}
+
+// PoolForecastInput is an input type that accepts PoolForecastArgs and PoolForecastOutput values.
+// You can construct a concrete instance of `PoolForecastInput` via:
+//
+//	PoolForecastArgs{...}
+type PoolForecastInput interface {
+	pulumi.Input
+
+	ToPoolForecastOutput() PoolForecastOutput
+	ToPoolForecastOutputWithContext(context.Context) PoolForecastOutput
+}
+
+type PoolForecastArgs struct {
+	// How far ahead. Default: the pool's learned boot time.
+	Ahead pulumi.StringPtrInput `pulumi:"ahead"`
+	// Whether to leave out what was learned of earlier days and weeks.
+	NoSeasonal pulumi.BoolPtrInput `pulumi:"noSeasonal"`
+	// Whether to leave out the short forecast.
+	NoTrend pulumi.BoolPtrInput `pulumi:"noTrend"`
+	// Times of a day that are told apart. Default: 288.
+	SeasonSteps pulumi.IntPtrInput `pulumi:"seasonSteps"`
+}
+
+func (PoolForecastArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*PoolForecast)(nil)).Elem()
+}
+
+func (i PoolForecastArgs) ToPoolForecastOutput() PoolForecastOutput {
+	return i.ToPoolForecastOutputWithContext(context.Background())
+}
+
+func (i PoolForecastArgs) ToPoolForecastOutputWithContext(ctx context.Context) PoolForecastOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(PoolForecastOutput)
+}
+
+func (i PoolForecastArgs) ToPoolForecastPtrOutput() PoolForecastPtrOutput {
+	return i.ToPoolForecastPtrOutputWithContext(context.Background())
+}
+
+func (i PoolForecastArgs) ToPoolForecastPtrOutputWithContext(ctx context.Context) PoolForecastPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(PoolForecastOutput).ToPoolForecastPtrOutputWithContext(ctx)
+}
+
+// PoolForecastPtrInput is an input type that accepts PoolForecastArgs, PoolForecastPtr and PoolForecastPtrOutput values.
+// You can construct a concrete instance of `PoolForecastPtrInput` via:
+//
+//	        PoolForecastArgs{...}
+//
+//	or:
+//
+//	        nil
+type PoolForecastPtrInput interface {
+	pulumi.Input
+
+	ToPoolForecastPtrOutput() PoolForecastPtrOutput
+	ToPoolForecastPtrOutputWithContext(context.Context) PoolForecastPtrOutput
+}
+
+type poolForecastPtrType PoolForecastArgs
+
+func PoolForecastPtr(v *PoolForecastArgs) PoolForecastPtrInput {
+	return (*poolForecastPtrType)(v)
+}
+
+func (*poolForecastPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**PoolForecast)(nil)).Elem()
+}
+
+func (i *poolForecastPtrType) ToPoolForecastPtrOutput() PoolForecastPtrOutput {
+	return i.ToPoolForecastPtrOutputWithContext(context.Background())
+}
+
+func (i *poolForecastPtrType) ToPoolForecastPtrOutputWithContext(ctx context.Context) PoolForecastPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(PoolForecastPtrOutput)
+}
+
+type PoolForecastOutput struct{ *pulumi.OutputState }
+
+func (PoolForecastOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*PoolForecast)(nil)).Elem()
+}
+
+func (o PoolForecastOutput) ToPoolForecastOutput() PoolForecastOutput {
+	return o
+}
+
+func (o PoolForecastOutput) ToPoolForecastOutputWithContext(ctx context.Context) PoolForecastOutput {
+	return o
+}
+
+func (o PoolForecastOutput) ToPoolForecastPtrOutput() PoolForecastPtrOutput {
+	return o.ToPoolForecastPtrOutputWithContext(context.Background())
+}
+
+func (o PoolForecastOutput) ToPoolForecastPtrOutputWithContext(ctx context.Context) PoolForecastPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v PoolForecast) *PoolForecast {
+		return &v
+	}).(PoolForecastPtrOutput)
+}
+
+// How far ahead. Default: the pool's learned boot time.
+func (o PoolForecastOutput) Ahead() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v PoolForecast) *string { return v.Ahead }).(pulumi.StringPtrOutput)
+}
+
+// Whether to leave out what was learned of earlier days and weeks.
+func (o PoolForecastOutput) NoSeasonal() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v PoolForecast) *bool { return v.NoSeasonal }).(pulumi.BoolPtrOutput)
+}
+
+// Whether to leave out the short forecast.
+func (o PoolForecastOutput) NoTrend() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v PoolForecast) *bool { return v.NoTrend }).(pulumi.BoolPtrOutput)
+}
+
+// Times of a day that are told apart. Default: 288.
+func (o PoolForecastOutput) SeasonSteps() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v PoolForecast) *int { return v.SeasonSteps }).(pulumi.IntPtrOutput)
+}
+
+type PoolForecastPtrOutput struct{ *pulumi.OutputState }
+
+func (PoolForecastPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**PoolForecast)(nil)).Elem()
+}
+
+func (o PoolForecastPtrOutput) ToPoolForecastPtrOutput() PoolForecastPtrOutput {
+	return o
+}
+
+func (o PoolForecastPtrOutput) ToPoolForecastPtrOutputWithContext(ctx context.Context) PoolForecastPtrOutput {
+	return o
+}
+
+func (o PoolForecastPtrOutput) Elem() PoolForecastOutput {
+	return o.ApplyT(func(v *PoolForecast) PoolForecast {
+		if v != nil {
+			return *v
+		}
+		var ret PoolForecast
+		return ret
+	}).(PoolForecastOutput)
+}
+
+// How far ahead. Default: the pool's learned boot time.
+func (o PoolForecastPtrOutput) Ahead() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *PoolForecast) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Ahead
+	}).(pulumi.StringPtrOutput)
+}
+
+// Whether to leave out what was learned of earlier days and weeks.
+func (o PoolForecastPtrOutput) NoSeasonal() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *PoolForecast) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.NoSeasonal
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Whether to leave out the short forecast.
+func (o PoolForecastPtrOutput) NoTrend() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *PoolForecast) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.NoTrend
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Times of a day that are told apart. Default: 288.
+func (o PoolForecastPtrOutput) SeasonSteps() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *PoolForecast) *int {
+		if v == nil {
+			return nil
+		}
+		return v.SeasonSteps
+	}).(pulumi.IntPtrOutput)
+}
+
 type PoolMetrics struct {
 	// Counter of CPU time used. Default: process_cpu_seconds_total.
 	CpuSeconds *string `pulumi:"cpuSeconds"`
@@ -1390,14 +1584,40 @@ func (o PoolMetricsPtrOutput) Requests() pulumi.StringPtrOutput {
 }
 
 type PoolPolicy struct {
+	// Rule that finds the size: viot, or the name of a reference policy. Default: viot.
+	Algorithm *string `pulumi:"algorithm"`
+	// How far the size looks ahead. Default: the pool's learned boot time, and its learned days and weeks.
+	Forecast *PoolForecast `pulumi:"forecast"`
 	// Greatest number of instances, at least 1 and at least min.
 	Max int `pulumi:"max"`
-	// Least number of instances, 0 or more.
+	// Least number of instances, 0 or more. With 0 the pool sleeps without requests; the load balancer holds the first ones meanwhile.
 	Min int `pulumi:"min"`
+	// Who goes first when pools together want more than a host has left: the larger. Default: 0.
+	Priority *int `pulumi:"priority"`
+	// Bounds how fast the pool shrinks. Default: not bounded.
+	ScaleIn *PoolRate `pulumi:"scaleIn"`
 	// How long fewer instances must have been enough before some are removed. Default: 30s.
 	ScaleInAfter *string `pulumi:"scaleInAfter"`
+	// Bounds how fast the pool grows. Default: not bounded.
+	ScaleOut *PoolRate `pulumi:"scaleOut"`
+	// Bounds of the size at certain times of the week.
+	Schedules []PoolSchedule `pulumi:"schedules"`
+	// Rule that is evaluated beside the one in force and only reported. Default: none.
+	Shadow *string `pulumi:"shadow"`
+	// Further measures of load. Each votes for a size; the largest vote wins.
+	Signals []PoolSignal `pulumi:"signals"`
+	// Objective to meet beside the utilisation: "p95 <= 100ms" bounds the latency of 95 % of requests, "wait <= 0.05" the share that finds no instance free. Default: none.
+	Slo *string `pulumi:"slo"`
+	// What the pool may lose and still carry its load. Default: nothing.
+	Spare *PoolSpare `pulumi:"spare"`
+	// Instances that are kept ready beside the pool's size, out of service, so that growth takes no boot. Default: none.
+	Standby *PoolStandby `pulumi:"standby"`
 	// Share of an instance's capacity to use, more than 0 and at most 1.
 	TargetUtilisation float64 `pulumi:"targetUtilisation"`
+	// How instances of a changed template replace the others. Default: one more is started, then one is drained.
+	Update *PoolUpdate `pulumi:"update"`
+	// How long a pool whose min is 0 must have had no request before its last instance goes. Default: 5m.
+	ZeroAfter *string `pulumi:"zeroAfter"`
 }
 
 // PoolPolicyInput is an input type that accepts PoolPolicyArgs and PoolPolicyOutput values.
@@ -1412,14 +1632,40 @@ type PoolPolicyInput interface {
 }
 
 type PoolPolicyArgs struct {
+	// Rule that finds the size: viot, or the name of a reference policy. Default: viot.
+	Algorithm pulumi.StringPtrInput `pulumi:"algorithm"`
+	// How far the size looks ahead. Default: the pool's learned boot time, and its learned days and weeks.
+	Forecast PoolForecastPtrInput `pulumi:"forecast"`
 	// Greatest number of instances, at least 1 and at least min.
 	Max pulumi.IntInput `pulumi:"max"`
-	// Least number of instances, 0 or more.
+	// Least number of instances, 0 or more. With 0 the pool sleeps without requests; the load balancer holds the first ones meanwhile.
 	Min pulumi.IntInput `pulumi:"min"`
+	// Who goes first when pools together want more than a host has left: the larger. Default: 0.
+	Priority pulumi.IntPtrInput `pulumi:"priority"`
+	// Bounds how fast the pool shrinks. Default: not bounded.
+	ScaleIn PoolRatePtrInput `pulumi:"scaleIn"`
 	// How long fewer instances must have been enough before some are removed. Default: 30s.
 	ScaleInAfter pulumi.StringPtrInput `pulumi:"scaleInAfter"`
+	// Bounds how fast the pool grows. Default: not bounded.
+	ScaleOut PoolRatePtrInput `pulumi:"scaleOut"`
+	// Bounds of the size at certain times of the week.
+	Schedules PoolScheduleArrayInput `pulumi:"schedules"`
+	// Rule that is evaluated beside the one in force and only reported. Default: none.
+	Shadow pulumi.StringPtrInput `pulumi:"shadow"`
+	// Further measures of load. Each votes for a size; the largest vote wins.
+	Signals PoolSignalArrayInput `pulumi:"signals"`
+	// Objective to meet beside the utilisation: "p95 <= 100ms" bounds the latency of 95 % of requests, "wait <= 0.05" the share that finds no instance free. Default: none.
+	Slo pulumi.StringPtrInput `pulumi:"slo"`
+	// What the pool may lose and still carry its load. Default: nothing.
+	Spare PoolSparePtrInput `pulumi:"spare"`
+	// Instances that are kept ready beside the pool's size, out of service, so that growth takes no boot. Default: none.
+	Standby PoolStandbyPtrInput `pulumi:"standby"`
 	// Share of an instance's capacity to use, more than 0 and at most 1.
 	TargetUtilisation pulumi.Float64Input `pulumi:"targetUtilisation"`
+	// How instances of a changed template replace the others. Default: one more is started, then one is drained.
+	Update PoolUpdatePtrInput `pulumi:"update"`
+	// How long a pool whose min is 0 must have had no request before its last instance goes. Default: 5m.
+	ZeroAfter pulumi.StringPtrInput `pulumi:"zeroAfter"`
 }
 
 func (PoolPolicyArgs) ElementType() reflect.Type {
@@ -1448,14 +1694,34 @@ func (o PoolPolicyOutput) ToPoolPolicyOutputWithContext(ctx context.Context) Poo
 	return o
 }
 
+// Rule that finds the size: viot, or the name of a reference policy. Default: viot.
+func (o PoolPolicyOutput) Algorithm() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v PoolPolicy) *string { return v.Algorithm }).(pulumi.StringPtrOutput)
+}
+
+// How far the size looks ahead. Default: the pool's learned boot time, and its learned days and weeks.
+func (o PoolPolicyOutput) Forecast() PoolForecastPtrOutput {
+	return o.ApplyT(func(v PoolPolicy) *PoolForecast { return v.Forecast }).(PoolForecastPtrOutput)
+}
+
 // Greatest number of instances, at least 1 and at least min.
 func (o PoolPolicyOutput) Max() pulumi.IntOutput {
 	return o.ApplyT(func(v PoolPolicy) int { return v.Max }).(pulumi.IntOutput)
 }
 
-// Least number of instances, 0 or more.
+// Least number of instances, 0 or more. With 0 the pool sleeps without requests; the load balancer holds the first ones meanwhile.
 func (o PoolPolicyOutput) Min() pulumi.IntOutput {
 	return o.ApplyT(func(v PoolPolicy) int { return v.Min }).(pulumi.IntOutput)
+}
+
+// Who goes first when pools together want more than a host has left: the larger. Default: 0.
+func (o PoolPolicyOutput) Priority() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v PoolPolicy) *int { return v.Priority }).(pulumi.IntPtrOutput)
+}
+
+// Bounds how fast the pool shrinks. Default: not bounded.
+func (o PoolPolicyOutput) ScaleIn() PoolRatePtrOutput {
+	return o.ApplyT(func(v PoolPolicy) *PoolRate { return v.ScaleIn }).(PoolRatePtrOutput)
 }
 
 // How long fewer instances must have been enough before some are removed. Default: 30s.
@@ -1463,9 +1729,371 @@ func (o PoolPolicyOutput) ScaleInAfter() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v PoolPolicy) *string { return v.ScaleInAfter }).(pulumi.StringPtrOutput)
 }
 
+// Bounds how fast the pool grows. Default: not bounded.
+func (o PoolPolicyOutput) ScaleOut() PoolRatePtrOutput {
+	return o.ApplyT(func(v PoolPolicy) *PoolRate { return v.ScaleOut }).(PoolRatePtrOutput)
+}
+
+// Bounds of the size at certain times of the week.
+func (o PoolPolicyOutput) Schedules() PoolScheduleArrayOutput {
+	return o.ApplyT(func(v PoolPolicy) []PoolSchedule { return v.Schedules }).(PoolScheduleArrayOutput)
+}
+
+// Rule that is evaluated beside the one in force and only reported. Default: none.
+func (o PoolPolicyOutput) Shadow() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v PoolPolicy) *string { return v.Shadow }).(pulumi.StringPtrOutput)
+}
+
+// Further measures of load. Each votes for a size; the largest vote wins.
+func (o PoolPolicyOutput) Signals() PoolSignalArrayOutput {
+	return o.ApplyT(func(v PoolPolicy) []PoolSignal { return v.Signals }).(PoolSignalArrayOutput)
+}
+
+// Objective to meet beside the utilisation: "p95 <= 100ms" bounds the latency of 95 % of requests, "wait <= 0.05" the share that finds no instance free. Default: none.
+func (o PoolPolicyOutput) Slo() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v PoolPolicy) *string { return v.Slo }).(pulumi.StringPtrOutput)
+}
+
+// What the pool may lose and still carry its load. Default: nothing.
+func (o PoolPolicyOutput) Spare() PoolSparePtrOutput {
+	return o.ApplyT(func(v PoolPolicy) *PoolSpare { return v.Spare }).(PoolSparePtrOutput)
+}
+
+// Instances that are kept ready beside the pool's size, out of service, so that growth takes no boot. Default: none.
+func (o PoolPolicyOutput) Standby() PoolStandbyPtrOutput {
+	return o.ApplyT(func(v PoolPolicy) *PoolStandby { return v.Standby }).(PoolStandbyPtrOutput)
+}
+
 // Share of an instance's capacity to use, more than 0 and at most 1.
 func (o PoolPolicyOutput) TargetUtilisation() pulumi.Float64Output {
 	return o.ApplyT(func(v PoolPolicy) float64 { return v.TargetUtilisation }).(pulumi.Float64Output)
+}
+
+// How instances of a changed template replace the others. Default: one more is started, then one is drained.
+func (o PoolPolicyOutput) Update() PoolUpdatePtrOutput {
+	return o.ApplyT(func(v PoolPolicy) *PoolUpdate { return v.Update }).(PoolUpdatePtrOutput)
+}
+
+// How long a pool whose min is 0 must have had no request before its last instance goes. Default: 5m.
+func (o PoolPolicyOutput) ZeroAfter() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v PoolPolicy) *string { return v.ZeroAfter }).(pulumi.StringPtrOutput)
+}
+
+type PoolRate struct {
+	// Whether the size is not changed in this direction at all.
+	Disabled *bool `pulumi:"disabled"`
+	// Most instances in one decision. Default: no limit.
+	MostAtOnce *int `pulumi:"mostAtOnce"`
+	// Most instances within any minute. Default: no limit.
+	PerMinute *int `pulumi:"perMinute"`
+}
+
+// PoolRateInput is an input type that accepts PoolRateArgs and PoolRateOutput values.
+// You can construct a concrete instance of `PoolRateInput` via:
+//
+//	PoolRateArgs{...}
+type PoolRateInput interface {
+	pulumi.Input
+
+	ToPoolRateOutput() PoolRateOutput
+	ToPoolRateOutputWithContext(context.Context) PoolRateOutput
+}
+
+type PoolRateArgs struct {
+	// Whether the size is not changed in this direction at all.
+	Disabled pulumi.BoolPtrInput `pulumi:"disabled"`
+	// Most instances in one decision. Default: no limit.
+	MostAtOnce pulumi.IntPtrInput `pulumi:"mostAtOnce"`
+	// Most instances within any minute. Default: no limit.
+	PerMinute pulumi.IntPtrInput `pulumi:"perMinute"`
+}
+
+func (PoolRateArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*PoolRate)(nil)).Elem()
+}
+
+func (i PoolRateArgs) ToPoolRateOutput() PoolRateOutput {
+	return i.ToPoolRateOutputWithContext(context.Background())
+}
+
+func (i PoolRateArgs) ToPoolRateOutputWithContext(ctx context.Context) PoolRateOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(PoolRateOutput)
+}
+
+func (i PoolRateArgs) ToPoolRatePtrOutput() PoolRatePtrOutput {
+	return i.ToPoolRatePtrOutputWithContext(context.Background())
+}
+
+func (i PoolRateArgs) ToPoolRatePtrOutputWithContext(ctx context.Context) PoolRatePtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(PoolRateOutput).ToPoolRatePtrOutputWithContext(ctx)
+}
+
+// PoolRatePtrInput is an input type that accepts PoolRateArgs, PoolRatePtr and PoolRatePtrOutput values.
+// You can construct a concrete instance of `PoolRatePtrInput` via:
+//
+//	        PoolRateArgs{...}
+//
+//	or:
+//
+//	        nil
+type PoolRatePtrInput interface {
+	pulumi.Input
+
+	ToPoolRatePtrOutput() PoolRatePtrOutput
+	ToPoolRatePtrOutputWithContext(context.Context) PoolRatePtrOutput
+}
+
+type poolRatePtrType PoolRateArgs
+
+func PoolRatePtr(v *PoolRateArgs) PoolRatePtrInput {
+	return (*poolRatePtrType)(v)
+}
+
+func (*poolRatePtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**PoolRate)(nil)).Elem()
+}
+
+func (i *poolRatePtrType) ToPoolRatePtrOutput() PoolRatePtrOutput {
+	return i.ToPoolRatePtrOutputWithContext(context.Background())
+}
+
+func (i *poolRatePtrType) ToPoolRatePtrOutputWithContext(ctx context.Context) PoolRatePtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(PoolRatePtrOutput)
+}
+
+type PoolRateOutput struct{ *pulumi.OutputState }
+
+func (PoolRateOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*PoolRate)(nil)).Elem()
+}
+
+func (o PoolRateOutput) ToPoolRateOutput() PoolRateOutput {
+	return o
+}
+
+func (o PoolRateOutput) ToPoolRateOutputWithContext(ctx context.Context) PoolRateOutput {
+	return o
+}
+
+func (o PoolRateOutput) ToPoolRatePtrOutput() PoolRatePtrOutput {
+	return o.ToPoolRatePtrOutputWithContext(context.Background())
+}
+
+func (o PoolRateOutput) ToPoolRatePtrOutputWithContext(ctx context.Context) PoolRatePtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v PoolRate) *PoolRate {
+		return &v
+	}).(PoolRatePtrOutput)
+}
+
+// Whether the size is not changed in this direction at all.
+func (o PoolRateOutput) Disabled() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v PoolRate) *bool { return v.Disabled }).(pulumi.BoolPtrOutput)
+}
+
+// Most instances in one decision. Default: no limit.
+func (o PoolRateOutput) MostAtOnce() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v PoolRate) *int { return v.MostAtOnce }).(pulumi.IntPtrOutput)
+}
+
+// Most instances within any minute. Default: no limit.
+func (o PoolRateOutput) PerMinute() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v PoolRate) *int { return v.PerMinute }).(pulumi.IntPtrOutput)
+}
+
+type PoolRatePtrOutput struct{ *pulumi.OutputState }
+
+func (PoolRatePtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**PoolRate)(nil)).Elem()
+}
+
+func (o PoolRatePtrOutput) ToPoolRatePtrOutput() PoolRatePtrOutput {
+	return o
+}
+
+func (o PoolRatePtrOutput) ToPoolRatePtrOutputWithContext(ctx context.Context) PoolRatePtrOutput {
+	return o
+}
+
+func (o PoolRatePtrOutput) Elem() PoolRateOutput {
+	return o.ApplyT(func(v *PoolRate) PoolRate {
+		if v != nil {
+			return *v
+		}
+		var ret PoolRate
+		return ret
+	}).(PoolRateOutput)
+}
+
+// Whether the size is not changed in this direction at all.
+func (o PoolRatePtrOutput) Disabled() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *PoolRate) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.Disabled
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Most instances in one decision. Default: no limit.
+func (o PoolRatePtrOutput) MostAtOnce() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *PoolRate) *int {
+		if v == nil {
+			return nil
+		}
+		return v.MostAtOnce
+	}).(pulumi.IntPtrOutput)
+}
+
+// Most instances within any minute. Default: no limit.
+func (o PoolRatePtrOutput) PerMinute() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *PoolRate) *int {
+		if v == nil {
+			return nil
+		}
+		return v.PerMinute
+	}).(pulumi.IntPtrOutput)
+}
+
+type PoolSchedule struct {
+	// Any of mon, tue, wed, thu, fri, sat, sun. Default: all.
+	Days []string `pulumi:"days"`
+	// Time of day, such as 07:30.
+	From string `pulumi:"from"`
+	// Greatest number of instances then. Default: the policy's.
+	Max *int `pulumi:"max"`
+	// Least number of instances then. Default: the policy's.
+	Min *int `pulumi:"min"`
+	// Time of day; at or before from it is on the next day.
+	To string `pulumi:"to"`
+	// IANA time zone, such as Europe/Paris. Default: UTC.
+	Zone *string `pulumi:"zone"`
+}
+
+// PoolScheduleInput is an input type that accepts PoolScheduleArgs and PoolScheduleOutput values.
+// You can construct a concrete instance of `PoolScheduleInput` via:
+//
+//	PoolScheduleArgs{...}
+type PoolScheduleInput interface {
+	pulumi.Input
+
+	ToPoolScheduleOutput() PoolScheduleOutput
+	ToPoolScheduleOutputWithContext(context.Context) PoolScheduleOutput
+}
+
+type PoolScheduleArgs struct {
+	// Any of mon, tue, wed, thu, fri, sat, sun. Default: all.
+	Days pulumi.StringArrayInput `pulumi:"days"`
+	// Time of day, such as 07:30.
+	From pulumi.StringInput `pulumi:"from"`
+	// Greatest number of instances then. Default: the policy's.
+	Max pulumi.IntPtrInput `pulumi:"max"`
+	// Least number of instances then. Default: the policy's.
+	Min pulumi.IntPtrInput `pulumi:"min"`
+	// Time of day; at or before from it is on the next day.
+	To pulumi.StringInput `pulumi:"to"`
+	// IANA time zone, such as Europe/Paris. Default: UTC.
+	Zone pulumi.StringPtrInput `pulumi:"zone"`
+}
+
+func (PoolScheduleArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*PoolSchedule)(nil)).Elem()
+}
+
+func (i PoolScheduleArgs) ToPoolScheduleOutput() PoolScheduleOutput {
+	return i.ToPoolScheduleOutputWithContext(context.Background())
+}
+
+func (i PoolScheduleArgs) ToPoolScheduleOutputWithContext(ctx context.Context) PoolScheduleOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(PoolScheduleOutput)
+}
+
+// PoolScheduleArrayInput is an input type that accepts PoolScheduleArray and PoolScheduleArrayOutput values.
+// You can construct a concrete instance of `PoolScheduleArrayInput` via:
+//
+//	PoolScheduleArray{ PoolScheduleArgs{...} }
+type PoolScheduleArrayInput interface {
+	pulumi.Input
+
+	ToPoolScheduleArrayOutput() PoolScheduleArrayOutput
+	ToPoolScheduleArrayOutputWithContext(context.Context) PoolScheduleArrayOutput
+}
+
+type PoolScheduleArray []PoolScheduleInput
+
+func (PoolScheduleArray) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]PoolSchedule)(nil)).Elem()
+}
+
+func (i PoolScheduleArray) ToPoolScheduleArrayOutput() PoolScheduleArrayOutput {
+	return i.ToPoolScheduleArrayOutputWithContext(context.Background())
+}
+
+func (i PoolScheduleArray) ToPoolScheduleArrayOutputWithContext(ctx context.Context) PoolScheduleArrayOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(PoolScheduleArrayOutput)
+}
+
+type PoolScheduleOutput struct{ *pulumi.OutputState }
+
+func (PoolScheduleOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*PoolSchedule)(nil)).Elem()
+}
+
+func (o PoolScheduleOutput) ToPoolScheduleOutput() PoolScheduleOutput {
+	return o
+}
+
+func (o PoolScheduleOutput) ToPoolScheduleOutputWithContext(ctx context.Context) PoolScheduleOutput {
+	return o
+}
+
+// Any of mon, tue, wed, thu, fri, sat, sun. Default: all.
+func (o PoolScheduleOutput) Days() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v PoolSchedule) []string { return v.Days }).(pulumi.StringArrayOutput)
+}
+
+// Time of day, such as 07:30.
+func (o PoolScheduleOutput) From() pulumi.StringOutput {
+	return o.ApplyT(func(v PoolSchedule) string { return v.From }).(pulumi.StringOutput)
+}
+
+// Greatest number of instances then. Default: the policy's.
+func (o PoolScheduleOutput) Max() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v PoolSchedule) *int { return v.Max }).(pulumi.IntPtrOutput)
+}
+
+// Least number of instances then. Default: the policy's.
+func (o PoolScheduleOutput) Min() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v PoolSchedule) *int { return v.Min }).(pulumi.IntPtrOutput)
+}
+
+// Time of day; at or before from it is on the next day.
+func (o PoolScheduleOutput) To() pulumi.StringOutput {
+	return o.ApplyT(func(v PoolSchedule) string { return v.To }).(pulumi.StringOutput)
+}
+
+// IANA time zone, such as Europe/Paris. Default: UTC.
+func (o PoolScheduleOutput) Zone() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v PoolSchedule) *string { return v.Zone }).(pulumi.StringPtrOutput)
+}
+
+type PoolScheduleArrayOutput struct{ *pulumi.OutputState }
+
+func (PoolScheduleArrayOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]PoolSchedule)(nil)).Elem()
+}
+
+func (o PoolScheduleArrayOutput) ToPoolScheduleArrayOutput() PoolScheduleArrayOutput {
+	return o
+}
+
+func (o PoolScheduleArrayOutput) ToPoolScheduleArrayOutputWithContext(ctx context.Context) PoolScheduleArrayOutput {
+	return o
+}
+
+func (o PoolScheduleArrayOutput) Index(i pulumi.IntInput) PoolScheduleOutput {
+	return pulumi.All(o, i).ApplyT(func(vs []interface{}) PoolSchedule {
+		return vs[0].([]PoolSchedule)[vs[1].(int)]
+	}).(PoolScheduleOutput)
 }
 
 type PoolService struct {
@@ -1583,6 +2211,478 @@ func (o PoolServiceOutput) ReadinessPath() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v PoolService) *string { return v.ReadinessPath }).(pulumi.StringPtrOutput)
 }
 
+type PoolSignal struct {
+	// Value from which a pool without instances is woken. Default: any above 0.
+	Activation *float64 `pulumi:"activation"`
+	// Metric name, summed over its labels; for instances and page.
+	Metric *string `pulumi:"metric"`
+	// Name of the voter, unique in the policy.
+	Name string `pulumi:"name"`
+	// PromQL that gives one value; for prometheus.
+	Query *string `pulumi:"query"`
+	// Whether the metric is a counter, whose growth per second counts.
+	Rate *bool `pulumi:"rate"`
+	// rps, inFlight, cpu, instances (a metric of the instances' pages), page (a metric of one page), or prometheus (a query).
+	Source string `pulumi:"source"`
+	// What one instance should carry.
+	Target float64 `pulumi:"target"`
+	// URL of the page, or of the Prometheus server.
+	Url *string `pulumi:"url"`
+}
+
+// PoolSignalInput is an input type that accepts PoolSignalArgs and PoolSignalOutput values.
+// You can construct a concrete instance of `PoolSignalInput` via:
+//
+//	PoolSignalArgs{...}
+type PoolSignalInput interface {
+	pulumi.Input
+
+	ToPoolSignalOutput() PoolSignalOutput
+	ToPoolSignalOutputWithContext(context.Context) PoolSignalOutput
+}
+
+type PoolSignalArgs struct {
+	// Value from which a pool without instances is woken. Default: any above 0.
+	Activation pulumi.Float64PtrInput `pulumi:"activation"`
+	// Metric name, summed over its labels; for instances and page.
+	Metric pulumi.StringPtrInput `pulumi:"metric"`
+	// Name of the voter, unique in the policy.
+	Name pulumi.StringInput `pulumi:"name"`
+	// PromQL that gives one value; for prometheus.
+	Query pulumi.StringPtrInput `pulumi:"query"`
+	// Whether the metric is a counter, whose growth per second counts.
+	Rate pulumi.BoolPtrInput `pulumi:"rate"`
+	// rps, inFlight, cpu, instances (a metric of the instances' pages), page (a metric of one page), or prometheus (a query).
+	Source pulumi.StringInput `pulumi:"source"`
+	// What one instance should carry.
+	Target pulumi.Float64Input `pulumi:"target"`
+	// URL of the page, or of the Prometheus server.
+	Url pulumi.StringPtrInput `pulumi:"url"`
+}
+
+func (PoolSignalArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*PoolSignal)(nil)).Elem()
+}
+
+func (i PoolSignalArgs) ToPoolSignalOutput() PoolSignalOutput {
+	return i.ToPoolSignalOutputWithContext(context.Background())
+}
+
+func (i PoolSignalArgs) ToPoolSignalOutputWithContext(ctx context.Context) PoolSignalOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(PoolSignalOutput)
+}
+
+// PoolSignalArrayInput is an input type that accepts PoolSignalArray and PoolSignalArrayOutput values.
+// You can construct a concrete instance of `PoolSignalArrayInput` via:
+//
+//	PoolSignalArray{ PoolSignalArgs{...} }
+type PoolSignalArrayInput interface {
+	pulumi.Input
+
+	ToPoolSignalArrayOutput() PoolSignalArrayOutput
+	ToPoolSignalArrayOutputWithContext(context.Context) PoolSignalArrayOutput
+}
+
+type PoolSignalArray []PoolSignalInput
+
+func (PoolSignalArray) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]PoolSignal)(nil)).Elem()
+}
+
+func (i PoolSignalArray) ToPoolSignalArrayOutput() PoolSignalArrayOutput {
+	return i.ToPoolSignalArrayOutputWithContext(context.Background())
+}
+
+func (i PoolSignalArray) ToPoolSignalArrayOutputWithContext(ctx context.Context) PoolSignalArrayOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(PoolSignalArrayOutput)
+}
+
+type PoolSignalOutput struct{ *pulumi.OutputState }
+
+func (PoolSignalOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*PoolSignal)(nil)).Elem()
+}
+
+func (o PoolSignalOutput) ToPoolSignalOutput() PoolSignalOutput {
+	return o
+}
+
+func (o PoolSignalOutput) ToPoolSignalOutputWithContext(ctx context.Context) PoolSignalOutput {
+	return o
+}
+
+// Value from which a pool without instances is woken. Default: any above 0.
+func (o PoolSignalOutput) Activation() pulumi.Float64PtrOutput {
+	return o.ApplyT(func(v PoolSignal) *float64 { return v.Activation }).(pulumi.Float64PtrOutput)
+}
+
+// Metric name, summed over its labels; for instances and page.
+func (o PoolSignalOutput) Metric() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v PoolSignal) *string { return v.Metric }).(pulumi.StringPtrOutput)
+}
+
+// Name of the voter, unique in the policy.
+func (o PoolSignalOutput) Name() pulumi.StringOutput {
+	return o.ApplyT(func(v PoolSignal) string { return v.Name }).(pulumi.StringOutput)
+}
+
+// PromQL that gives one value; for prometheus.
+func (o PoolSignalOutput) Query() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v PoolSignal) *string { return v.Query }).(pulumi.StringPtrOutput)
+}
+
+// Whether the metric is a counter, whose growth per second counts.
+func (o PoolSignalOutput) Rate() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v PoolSignal) *bool { return v.Rate }).(pulumi.BoolPtrOutput)
+}
+
+// rps, inFlight, cpu, instances (a metric of the instances' pages), page (a metric of one page), or prometheus (a query).
+func (o PoolSignalOutput) Source() pulumi.StringOutput {
+	return o.ApplyT(func(v PoolSignal) string { return v.Source }).(pulumi.StringOutput)
+}
+
+// What one instance should carry.
+func (o PoolSignalOutput) Target() pulumi.Float64Output {
+	return o.ApplyT(func(v PoolSignal) float64 { return v.Target }).(pulumi.Float64Output)
+}
+
+// URL of the page, or of the Prometheus server.
+func (o PoolSignalOutput) Url() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v PoolSignal) *string { return v.Url }).(pulumi.StringPtrOutput)
+}
+
+type PoolSignalArrayOutput struct{ *pulumi.OutputState }
+
+func (PoolSignalArrayOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]PoolSignal)(nil)).Elem()
+}
+
+func (o PoolSignalArrayOutput) ToPoolSignalArrayOutput() PoolSignalArrayOutput {
+	return o
+}
+
+func (o PoolSignalArrayOutput) ToPoolSignalArrayOutputWithContext(ctx context.Context) PoolSignalArrayOutput {
+	return o
+}
+
+func (o PoolSignalArrayOutput) Index(i pulumi.IntInput) PoolSignalOutput {
+	return pulumi.All(o, i).ApplyT(func(vs []interface{}) PoolSignal {
+		return vs[0].([]PoolSignal)[vs[1].(int)]
+	}).(PoolSignalOutput)
+}
+
+type PoolSpare struct {
+	// The host that carries most of them.
+	Host *bool `pulumi:"host"`
+	// So many instances.
+	Instances *int `pulumi:"instances"`
+}
+
+// PoolSpareInput is an input type that accepts PoolSpareArgs and PoolSpareOutput values.
+// You can construct a concrete instance of `PoolSpareInput` via:
+//
+//	PoolSpareArgs{...}
+type PoolSpareInput interface {
+	pulumi.Input
+
+	ToPoolSpareOutput() PoolSpareOutput
+	ToPoolSpareOutputWithContext(context.Context) PoolSpareOutput
+}
+
+type PoolSpareArgs struct {
+	// The host that carries most of them.
+	Host pulumi.BoolPtrInput `pulumi:"host"`
+	// So many instances.
+	Instances pulumi.IntPtrInput `pulumi:"instances"`
+}
+
+func (PoolSpareArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*PoolSpare)(nil)).Elem()
+}
+
+func (i PoolSpareArgs) ToPoolSpareOutput() PoolSpareOutput {
+	return i.ToPoolSpareOutputWithContext(context.Background())
+}
+
+func (i PoolSpareArgs) ToPoolSpareOutputWithContext(ctx context.Context) PoolSpareOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(PoolSpareOutput)
+}
+
+func (i PoolSpareArgs) ToPoolSparePtrOutput() PoolSparePtrOutput {
+	return i.ToPoolSparePtrOutputWithContext(context.Background())
+}
+
+func (i PoolSpareArgs) ToPoolSparePtrOutputWithContext(ctx context.Context) PoolSparePtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(PoolSpareOutput).ToPoolSparePtrOutputWithContext(ctx)
+}
+
+// PoolSparePtrInput is an input type that accepts PoolSpareArgs, PoolSparePtr and PoolSparePtrOutput values.
+// You can construct a concrete instance of `PoolSparePtrInput` via:
+//
+//	        PoolSpareArgs{...}
+//
+//	or:
+//
+//	        nil
+type PoolSparePtrInput interface {
+	pulumi.Input
+
+	ToPoolSparePtrOutput() PoolSparePtrOutput
+	ToPoolSparePtrOutputWithContext(context.Context) PoolSparePtrOutput
+}
+
+type poolSparePtrType PoolSpareArgs
+
+func PoolSparePtr(v *PoolSpareArgs) PoolSparePtrInput {
+	return (*poolSparePtrType)(v)
+}
+
+func (*poolSparePtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**PoolSpare)(nil)).Elem()
+}
+
+func (i *poolSparePtrType) ToPoolSparePtrOutput() PoolSparePtrOutput {
+	return i.ToPoolSparePtrOutputWithContext(context.Background())
+}
+
+func (i *poolSparePtrType) ToPoolSparePtrOutputWithContext(ctx context.Context) PoolSparePtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(PoolSparePtrOutput)
+}
+
+type PoolSpareOutput struct{ *pulumi.OutputState }
+
+func (PoolSpareOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*PoolSpare)(nil)).Elem()
+}
+
+func (o PoolSpareOutput) ToPoolSpareOutput() PoolSpareOutput {
+	return o
+}
+
+func (o PoolSpareOutput) ToPoolSpareOutputWithContext(ctx context.Context) PoolSpareOutput {
+	return o
+}
+
+func (o PoolSpareOutput) ToPoolSparePtrOutput() PoolSparePtrOutput {
+	return o.ToPoolSparePtrOutputWithContext(context.Background())
+}
+
+func (o PoolSpareOutput) ToPoolSparePtrOutputWithContext(ctx context.Context) PoolSparePtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v PoolSpare) *PoolSpare {
+		return &v
+	}).(PoolSparePtrOutput)
+}
+
+// The host that carries most of them.
+func (o PoolSpareOutput) Host() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v PoolSpare) *bool { return v.Host }).(pulumi.BoolPtrOutput)
+}
+
+// So many instances.
+func (o PoolSpareOutput) Instances() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v PoolSpare) *int { return v.Instances }).(pulumi.IntPtrOutput)
+}
+
+type PoolSparePtrOutput struct{ *pulumi.OutputState }
+
+func (PoolSparePtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**PoolSpare)(nil)).Elem()
+}
+
+func (o PoolSparePtrOutput) ToPoolSparePtrOutput() PoolSparePtrOutput {
+	return o
+}
+
+func (o PoolSparePtrOutput) ToPoolSparePtrOutputWithContext(ctx context.Context) PoolSparePtrOutput {
+	return o
+}
+
+func (o PoolSparePtrOutput) Elem() PoolSpareOutput {
+	return o.ApplyT(func(v *PoolSpare) PoolSpare {
+		if v != nil {
+			return *v
+		}
+		var ret PoolSpare
+		return ret
+	}).(PoolSpareOutput)
+}
+
+// The host that carries most of them.
+func (o PoolSparePtrOutput) Host() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *PoolSpare) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.Host
+	}).(pulumi.BoolPtrOutput)
+}
+
+// So many instances.
+func (o PoolSparePtrOutput) Instances() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *PoolSpare) *int {
+		if v == nil {
+			return nil
+		}
+		return v.Instances
+	}).(pulumi.IntPtrOutput)
+}
+
+type PoolStandby struct {
+	// How many.
+	Count *int `pulumi:"count"`
+	// Whether the engine freezes them, so that they use no CPU.
+	Paused *bool `pulumi:"paused"`
+}
+
+// PoolStandbyInput is an input type that accepts PoolStandbyArgs and PoolStandbyOutput values.
+// You can construct a concrete instance of `PoolStandbyInput` via:
+//
+//	PoolStandbyArgs{...}
+type PoolStandbyInput interface {
+	pulumi.Input
+
+	ToPoolStandbyOutput() PoolStandbyOutput
+	ToPoolStandbyOutputWithContext(context.Context) PoolStandbyOutput
+}
+
+type PoolStandbyArgs struct {
+	// How many.
+	Count pulumi.IntPtrInput `pulumi:"count"`
+	// Whether the engine freezes them, so that they use no CPU.
+	Paused pulumi.BoolPtrInput `pulumi:"paused"`
+}
+
+func (PoolStandbyArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*PoolStandby)(nil)).Elem()
+}
+
+func (i PoolStandbyArgs) ToPoolStandbyOutput() PoolStandbyOutput {
+	return i.ToPoolStandbyOutputWithContext(context.Background())
+}
+
+func (i PoolStandbyArgs) ToPoolStandbyOutputWithContext(ctx context.Context) PoolStandbyOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(PoolStandbyOutput)
+}
+
+func (i PoolStandbyArgs) ToPoolStandbyPtrOutput() PoolStandbyPtrOutput {
+	return i.ToPoolStandbyPtrOutputWithContext(context.Background())
+}
+
+func (i PoolStandbyArgs) ToPoolStandbyPtrOutputWithContext(ctx context.Context) PoolStandbyPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(PoolStandbyOutput).ToPoolStandbyPtrOutputWithContext(ctx)
+}
+
+// PoolStandbyPtrInput is an input type that accepts PoolStandbyArgs, PoolStandbyPtr and PoolStandbyPtrOutput values.
+// You can construct a concrete instance of `PoolStandbyPtrInput` via:
+//
+//	        PoolStandbyArgs{...}
+//
+//	or:
+//
+//	        nil
+type PoolStandbyPtrInput interface {
+	pulumi.Input
+
+	ToPoolStandbyPtrOutput() PoolStandbyPtrOutput
+	ToPoolStandbyPtrOutputWithContext(context.Context) PoolStandbyPtrOutput
+}
+
+type poolStandbyPtrType PoolStandbyArgs
+
+func PoolStandbyPtr(v *PoolStandbyArgs) PoolStandbyPtrInput {
+	return (*poolStandbyPtrType)(v)
+}
+
+func (*poolStandbyPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**PoolStandby)(nil)).Elem()
+}
+
+func (i *poolStandbyPtrType) ToPoolStandbyPtrOutput() PoolStandbyPtrOutput {
+	return i.ToPoolStandbyPtrOutputWithContext(context.Background())
+}
+
+func (i *poolStandbyPtrType) ToPoolStandbyPtrOutputWithContext(ctx context.Context) PoolStandbyPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(PoolStandbyPtrOutput)
+}
+
+type PoolStandbyOutput struct{ *pulumi.OutputState }
+
+func (PoolStandbyOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*PoolStandby)(nil)).Elem()
+}
+
+func (o PoolStandbyOutput) ToPoolStandbyOutput() PoolStandbyOutput {
+	return o
+}
+
+func (o PoolStandbyOutput) ToPoolStandbyOutputWithContext(ctx context.Context) PoolStandbyOutput {
+	return o
+}
+
+func (o PoolStandbyOutput) ToPoolStandbyPtrOutput() PoolStandbyPtrOutput {
+	return o.ToPoolStandbyPtrOutputWithContext(context.Background())
+}
+
+func (o PoolStandbyOutput) ToPoolStandbyPtrOutputWithContext(ctx context.Context) PoolStandbyPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v PoolStandby) *PoolStandby {
+		return &v
+	}).(PoolStandbyPtrOutput)
+}
+
+// How many.
+func (o PoolStandbyOutput) Count() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v PoolStandby) *int { return v.Count }).(pulumi.IntPtrOutput)
+}
+
+// Whether the engine freezes them, so that they use no CPU.
+func (o PoolStandbyOutput) Paused() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v PoolStandby) *bool { return v.Paused }).(pulumi.BoolPtrOutput)
+}
+
+type PoolStandbyPtrOutput struct{ *pulumi.OutputState }
+
+func (PoolStandbyPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**PoolStandby)(nil)).Elem()
+}
+
+func (o PoolStandbyPtrOutput) ToPoolStandbyPtrOutput() PoolStandbyPtrOutput {
+	return o
+}
+
+func (o PoolStandbyPtrOutput) ToPoolStandbyPtrOutputWithContext(ctx context.Context) PoolStandbyPtrOutput {
+	return o
+}
+
+func (o PoolStandbyPtrOutput) Elem() PoolStandbyOutput {
+	return o.ApplyT(func(v *PoolStandby) PoolStandby {
+		if v != nil {
+			return *v
+		}
+		var ret PoolStandby
+		return ret
+	}).(PoolStandbyOutput)
+}
+
+// How many.
+func (o PoolStandbyPtrOutput) Count() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *PoolStandby) *int {
+		if v == nil {
+			return nil
+		}
+		return v.Count
+	}).(pulumi.IntPtrOutput)
+}
+
+// Whether the engine freezes them, so that they use no CPU.
+func (o PoolStandbyPtrOutput) Paused() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *PoolStandby) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.Paused
+	}).(pulumi.BoolPtrOutput)
+}
+
 type PoolTemplate struct {
 	// Arguments. Default: the image's.
 	Command []string `pulumi:"command"`
@@ -1687,6 +2787,238 @@ func (o PoolTemplateOutput) Network() pulumi.StringOutput {
 // How long an instance may take to end before it is killed. Default: 10s.
 func (o PoolTemplateOutput) StopGrace() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v PoolTemplate) *string { return v.StopGrace }).(pulumi.StringPtrOutput)
+}
+
+type PoolUpdate struct {
+	// Instances that are tried first. Default: none.
+	Canary *int `pulumi:"canary"`
+	// How long they are tried. Default: 30s.
+	CanaryFor *string `pulumi:"canaryFor"`
+	// By how much the new instances' share of errors may exceed the old ones'. Default: 0.01.
+	MaxErrorRatio *float64 `pulumi:"maxErrorRatio"`
+	// Instances beyond the size meanwhile. Default: 1, or 0 when maxUnavailable is set.
+	MaxSurge *int `pulumi:"maxSurge"`
+	// Instances below the size meanwhile. Default: 0.
+	MaxUnavailable *int `pulumi:"maxUnavailable"`
+	// Whether a failed update halts where it is instead of going back.
+	NoRollback *bool `pulumi:"noRollback"`
+}
+
+// PoolUpdateInput is an input type that accepts PoolUpdateArgs and PoolUpdateOutput values.
+// You can construct a concrete instance of `PoolUpdateInput` via:
+//
+//	PoolUpdateArgs{...}
+type PoolUpdateInput interface {
+	pulumi.Input
+
+	ToPoolUpdateOutput() PoolUpdateOutput
+	ToPoolUpdateOutputWithContext(context.Context) PoolUpdateOutput
+}
+
+type PoolUpdateArgs struct {
+	// Instances that are tried first. Default: none.
+	Canary pulumi.IntPtrInput `pulumi:"canary"`
+	// How long they are tried. Default: 30s.
+	CanaryFor pulumi.StringPtrInput `pulumi:"canaryFor"`
+	// By how much the new instances' share of errors may exceed the old ones'. Default: 0.01.
+	MaxErrorRatio pulumi.Float64PtrInput `pulumi:"maxErrorRatio"`
+	// Instances beyond the size meanwhile. Default: 1, or 0 when maxUnavailable is set.
+	MaxSurge pulumi.IntPtrInput `pulumi:"maxSurge"`
+	// Instances below the size meanwhile. Default: 0.
+	MaxUnavailable pulumi.IntPtrInput `pulumi:"maxUnavailable"`
+	// Whether a failed update halts where it is instead of going back.
+	NoRollback pulumi.BoolPtrInput `pulumi:"noRollback"`
+}
+
+func (PoolUpdateArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*PoolUpdate)(nil)).Elem()
+}
+
+func (i PoolUpdateArgs) ToPoolUpdateOutput() PoolUpdateOutput {
+	return i.ToPoolUpdateOutputWithContext(context.Background())
+}
+
+func (i PoolUpdateArgs) ToPoolUpdateOutputWithContext(ctx context.Context) PoolUpdateOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(PoolUpdateOutput)
+}
+
+func (i PoolUpdateArgs) ToPoolUpdatePtrOutput() PoolUpdatePtrOutput {
+	return i.ToPoolUpdatePtrOutputWithContext(context.Background())
+}
+
+func (i PoolUpdateArgs) ToPoolUpdatePtrOutputWithContext(ctx context.Context) PoolUpdatePtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(PoolUpdateOutput).ToPoolUpdatePtrOutputWithContext(ctx)
+}
+
+// PoolUpdatePtrInput is an input type that accepts PoolUpdateArgs, PoolUpdatePtr and PoolUpdatePtrOutput values.
+// You can construct a concrete instance of `PoolUpdatePtrInput` via:
+//
+//	        PoolUpdateArgs{...}
+//
+//	or:
+//
+//	        nil
+type PoolUpdatePtrInput interface {
+	pulumi.Input
+
+	ToPoolUpdatePtrOutput() PoolUpdatePtrOutput
+	ToPoolUpdatePtrOutputWithContext(context.Context) PoolUpdatePtrOutput
+}
+
+type poolUpdatePtrType PoolUpdateArgs
+
+func PoolUpdatePtr(v *PoolUpdateArgs) PoolUpdatePtrInput {
+	return (*poolUpdatePtrType)(v)
+}
+
+func (*poolUpdatePtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**PoolUpdate)(nil)).Elem()
+}
+
+func (i *poolUpdatePtrType) ToPoolUpdatePtrOutput() PoolUpdatePtrOutput {
+	return i.ToPoolUpdatePtrOutputWithContext(context.Background())
+}
+
+func (i *poolUpdatePtrType) ToPoolUpdatePtrOutputWithContext(ctx context.Context) PoolUpdatePtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(PoolUpdatePtrOutput)
+}
+
+type PoolUpdateOutput struct{ *pulumi.OutputState }
+
+func (PoolUpdateOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*PoolUpdate)(nil)).Elem()
+}
+
+func (o PoolUpdateOutput) ToPoolUpdateOutput() PoolUpdateOutput {
+	return o
+}
+
+func (o PoolUpdateOutput) ToPoolUpdateOutputWithContext(ctx context.Context) PoolUpdateOutput {
+	return o
+}
+
+func (o PoolUpdateOutput) ToPoolUpdatePtrOutput() PoolUpdatePtrOutput {
+	return o.ToPoolUpdatePtrOutputWithContext(context.Background())
+}
+
+func (o PoolUpdateOutput) ToPoolUpdatePtrOutputWithContext(ctx context.Context) PoolUpdatePtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v PoolUpdate) *PoolUpdate {
+		return &v
+	}).(PoolUpdatePtrOutput)
+}
+
+// Instances that are tried first. Default: none.
+func (o PoolUpdateOutput) Canary() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v PoolUpdate) *int { return v.Canary }).(pulumi.IntPtrOutput)
+}
+
+// How long they are tried. Default: 30s.
+func (o PoolUpdateOutput) CanaryFor() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v PoolUpdate) *string { return v.CanaryFor }).(pulumi.StringPtrOutput)
+}
+
+// By how much the new instances' share of errors may exceed the old ones'. Default: 0.01.
+func (o PoolUpdateOutput) MaxErrorRatio() pulumi.Float64PtrOutput {
+	return o.ApplyT(func(v PoolUpdate) *float64 { return v.MaxErrorRatio }).(pulumi.Float64PtrOutput)
+}
+
+// Instances beyond the size meanwhile. Default: 1, or 0 when maxUnavailable is set.
+func (o PoolUpdateOutput) MaxSurge() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v PoolUpdate) *int { return v.MaxSurge }).(pulumi.IntPtrOutput)
+}
+
+// Instances below the size meanwhile. Default: 0.
+func (o PoolUpdateOutput) MaxUnavailable() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v PoolUpdate) *int { return v.MaxUnavailable }).(pulumi.IntPtrOutput)
+}
+
+// Whether a failed update halts where it is instead of going back.
+func (o PoolUpdateOutput) NoRollback() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v PoolUpdate) *bool { return v.NoRollback }).(pulumi.BoolPtrOutput)
+}
+
+type PoolUpdatePtrOutput struct{ *pulumi.OutputState }
+
+func (PoolUpdatePtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**PoolUpdate)(nil)).Elem()
+}
+
+func (o PoolUpdatePtrOutput) ToPoolUpdatePtrOutput() PoolUpdatePtrOutput {
+	return o
+}
+
+func (o PoolUpdatePtrOutput) ToPoolUpdatePtrOutputWithContext(ctx context.Context) PoolUpdatePtrOutput {
+	return o
+}
+
+func (o PoolUpdatePtrOutput) Elem() PoolUpdateOutput {
+	return o.ApplyT(func(v *PoolUpdate) PoolUpdate {
+		if v != nil {
+			return *v
+		}
+		var ret PoolUpdate
+		return ret
+	}).(PoolUpdateOutput)
+}
+
+// Instances that are tried first. Default: none.
+func (o PoolUpdatePtrOutput) Canary() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *PoolUpdate) *int {
+		if v == nil {
+			return nil
+		}
+		return v.Canary
+	}).(pulumi.IntPtrOutput)
+}
+
+// How long they are tried. Default: 30s.
+func (o PoolUpdatePtrOutput) CanaryFor() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *PoolUpdate) *string {
+		if v == nil {
+			return nil
+		}
+		return v.CanaryFor
+	}).(pulumi.StringPtrOutput)
+}
+
+// By how much the new instances' share of errors may exceed the old ones'. Default: 0.01.
+func (o PoolUpdatePtrOutput) MaxErrorRatio() pulumi.Float64PtrOutput {
+	return o.ApplyT(func(v *PoolUpdate) *float64 {
+		if v == nil {
+			return nil
+		}
+		return v.MaxErrorRatio
+	}).(pulumi.Float64PtrOutput)
+}
+
+// Instances beyond the size meanwhile. Default: 1, or 0 when maxUnavailable is set.
+func (o PoolUpdatePtrOutput) MaxSurge() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *PoolUpdate) *int {
+		if v == nil {
+			return nil
+		}
+		return v.MaxSurge
+	}).(pulumi.IntPtrOutput)
+}
+
+// Instances below the size meanwhile. Default: 0.
+func (o PoolUpdatePtrOutput) MaxUnavailable() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *PoolUpdate) *int {
+		if v == nil {
+			return nil
+		}
+		return v.MaxUnavailable
+	}).(pulumi.IntPtrOutput)
+}
+
+// Whether a failed update halts where it is instead of going back.
+func (o PoolUpdatePtrOutput) NoRollback() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *PoolUpdate) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.NoRollback
+	}).(pulumi.BoolPtrOutput)
 }
 
 type Port struct {
@@ -1987,11 +3319,25 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*ImageRecipePtrInput)(nil)).Elem(), ImageRecipeArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*MountInput)(nil)).Elem(), MountArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*MountArrayInput)(nil)).Elem(), MountArray{})
+	pulumi.RegisterInputType(reflect.TypeOf((*PoolForecastInput)(nil)).Elem(), PoolForecastArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*PoolForecastPtrInput)(nil)).Elem(), PoolForecastArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*PoolMetricsInput)(nil)).Elem(), PoolMetricsArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*PoolMetricsPtrInput)(nil)).Elem(), PoolMetricsArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*PoolPolicyInput)(nil)).Elem(), PoolPolicyArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*PoolRateInput)(nil)).Elem(), PoolRateArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*PoolRatePtrInput)(nil)).Elem(), PoolRateArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*PoolScheduleInput)(nil)).Elem(), PoolScheduleArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*PoolScheduleArrayInput)(nil)).Elem(), PoolScheduleArray{})
 	pulumi.RegisterInputType(reflect.TypeOf((*PoolServiceInput)(nil)).Elem(), PoolServiceArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*PoolSignalInput)(nil)).Elem(), PoolSignalArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*PoolSignalArrayInput)(nil)).Elem(), PoolSignalArray{})
+	pulumi.RegisterInputType(reflect.TypeOf((*PoolSpareInput)(nil)).Elem(), PoolSpareArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*PoolSparePtrInput)(nil)).Elem(), PoolSpareArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*PoolStandbyInput)(nil)).Elem(), PoolStandbyArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*PoolStandbyPtrInput)(nil)).Elem(), PoolStandbyArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*PoolTemplateInput)(nil)).Elem(), PoolTemplateArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*PoolUpdateInput)(nil)).Elem(), PoolUpdateArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*PoolUpdatePtrInput)(nil)).Elem(), PoolUpdateArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*PortInput)(nil)).Elem(), PortArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*PortArrayInput)(nil)).Elem(), PortArray{})
 	pulumi.RegisterInputType(reflect.TypeOf((*TCPCheckInput)(nil)).Elem(), TCPCheckArgs{})
@@ -2008,11 +3354,25 @@ func init() {
 	pulumi.RegisterOutputType(ImageRecipePtrOutput{})
 	pulumi.RegisterOutputType(MountOutput{})
 	pulumi.RegisterOutputType(MountArrayOutput{})
+	pulumi.RegisterOutputType(PoolForecastOutput{})
+	pulumi.RegisterOutputType(PoolForecastPtrOutput{})
 	pulumi.RegisterOutputType(PoolMetricsOutput{})
 	pulumi.RegisterOutputType(PoolMetricsPtrOutput{})
 	pulumi.RegisterOutputType(PoolPolicyOutput{})
+	pulumi.RegisterOutputType(PoolRateOutput{})
+	pulumi.RegisterOutputType(PoolRatePtrOutput{})
+	pulumi.RegisterOutputType(PoolScheduleOutput{})
+	pulumi.RegisterOutputType(PoolScheduleArrayOutput{})
 	pulumi.RegisterOutputType(PoolServiceOutput{})
+	pulumi.RegisterOutputType(PoolSignalOutput{})
+	pulumi.RegisterOutputType(PoolSignalArrayOutput{})
+	pulumi.RegisterOutputType(PoolSpareOutput{})
+	pulumi.RegisterOutputType(PoolSparePtrOutput{})
+	pulumi.RegisterOutputType(PoolStandbyOutput{})
+	pulumi.RegisterOutputType(PoolStandbyPtrOutput{})
 	pulumi.RegisterOutputType(PoolTemplateOutput{})
+	pulumi.RegisterOutputType(PoolUpdateOutput{})
+	pulumi.RegisterOutputType(PoolUpdatePtrOutput{})
 	pulumi.RegisterOutputType(PortOutput{})
 	pulumi.RegisterOutputType(PortArrayOutput{})
 	pulumi.RegisterOutputType(TCPCheckOutput{})
