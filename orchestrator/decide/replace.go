@@ -196,6 +196,9 @@ func (r *round) startOps(n int) []fleet.Op {
 // booting does not serve yet.
 func (r *round) drain() {
 	excess := r.count.Live - r.m.desired
+	if excess <= 0 {
+		return
+	}
 	spare := r.count.Ready - r.m.desired
 	outdated, old := r.outdated()
 	var scaleIn, roll []fleet.Op

@@ -18,6 +18,7 @@ const usage = `usage: viot COMMAND [flags]
   status     print the pools of a running stack as key: value lines
   inventory  list what a stack has on the Docker Engine and in its Consul
   sweep      remove what a stack left on the Docker Engine
+  simulate   replay a load through scaling policies and compare them
 
 viot COMMAND -h lists the flags of a command.
 `
@@ -36,7 +37,7 @@ func main() {
 // run carries out one command. It writes its result to stdout and the text of -h to stderr.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	commands := map[string]func(context.Context, []string, io.Writer, io.Writer) error{
-		"status": status, "inventory": inventory, "sweep": sweep,
+		"status": status, "inventory": inventory, "sweep": sweep, "simulate": simulateCommand,
 	}
 	if len(args) == 0 {
 		fmt.Fprint(stderr, usage)
