@@ -28,6 +28,7 @@ var (
 // ends. The runs have a series.
 func PlotRuns(path string, runs []Result) error {
 	var plots []*plot.Plot
+	most := 0.0
 	for i, r := range runs {
 		p := plot.New()
 		p.Title.Text = fmt.Sprintf("%s on %s: %.0f s missed, %.1f instance hours", r.Policy, r.Trace, r.ViolationSeconds, r.InstanceHours)
@@ -57,8 +58,11 @@ func PlotRuns(path string, runs []Result) error {
 			p.Legend.Add(line.name, l)
 		}
 		p.Legend.Top = true
-		p.Y.Max = p.Y.Max*1.05 + 1
+		most = max(most, p.Y.Max)
 		plots = append(plots, p)
+	}
+	for _, p := range plots {
+		p.Y.Max = 1.4*most + 1 // one scale, and room for the legend
 	}
 	return save(path, plots)
 }
