@@ -1,10 +1,13 @@
 package cse
 
 import (
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"math"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -34,14 +37,18 @@ type Config struct {
 	NotificationGiveUp time.Duration
 	// MaxPendingNotifications is how many may wait of all subscriptions of one originator; 0 is any number.
 	MaxPendingNotifications int
-	LongTimeout             time.Duration  // for one request that says itself that it takes longer
-	MaxBody                 int64          // bytes of a request's content
-	MaxResults              int            // resources in one result
-	Quotas                  account.Limits // what every single originator may do
-	LogLevel                string         // trace, debug, info, warn, error
-	LogFormat               string         // text or json
-	Federation              Federation     // how this CSE stands to other CSEs
-	Security                Security       // TLS, and how originators prove who they are
+	// LocationServer is the URL of the location server of the underlying network, before /queries/location; empty for none. Location is
+	// where the CSE is, as a GeoJSON point; nil if it is not said.
+	LocationServer string
+	Location       json.RawMessage
+	LongTimeout    time.Duration  // for one request that says itself that it takes longer
+	MaxBody        int64          // bytes of a request's content
+	MaxResults     int            // resources in one result
+	Quotas         account.Limits // what every single originator may do
+	LogLevel       string         // trace, debug, info, warn, error
+	LogFormat      string         // text or json
+	Federation     Federation     // how this CSE stands to other CSEs
+	Security       Security       // TLS, and how originators prove who they are
 }
 
 // ParseConfig reads flags from args. A flag that is not given is taken from the environment: -store-connections from
@@ -72,6 +79,13 @@ func ParseConfig(args []string, getenv func(string) string, output io.Writer) (C
 	f.Int64Var(&c.Quotas.Resources, "max-resources-per-originator", 0, "most resources of one originator, instances included; 0 for any number")
 	f.Int64Var(&c.Quotas.Bytes, "max-bytes-per-originator", 0, "most bytes that one originator has stored; 0 for any number")
 	f.Int64Var(&c.Quotas.Requests, "max-requests-per-originator", 0, "most requests of one originator per second at each instance; 0 for any number")
+	f.StringVar(&c.LocationServer, "location-server", "",
+		"URL of the location server that locates for network-based locationPolicies, without /queries/location (OMA NetAPI for Terminal Location)")
+	f.Func("location", "where this CSE is: longitude,latitude in degrees", func(text string) error {
+		p, err := point(text)
+		c.Location = p
+		return err
+	})
 	f.StringVar(&c.LogLevel, "log-level", "info", "trace, debug, info, warn or error")
 	f.StringVar(&c.LogFormat, "log-format", "text", "text or json")
 	c.Federation.flags(f)
@@ -94,6 +108,15 @@ func ParseConfig(args []string, getenv func(string) string, output io.Writer) (C
 	})
 	c.Releases = strings.FieldsFunc(releases, func(r rune) bool { return r == ',' || r == ' ' })
 	return c, errors.Join(append(problems, c.check(), c.Security.load())...)
+}
+
+// point is longitude,latitude as a GeoJSON point.
+func point(text string) (json.RawMessage, error) {
+	var p [2]float64
+	if json.Unmarshal([]byte("["+text+"]"), &p) != nil || strings.Count(text, ",") != 1 || math.Abs(p[0]) > 180 || math.Abs(p[1]) > 90 {
+		return nil, fmt.Errorf("want longitude,latitude in degrees like 9.18,48.78, got %q", text)
+	}
+	return json.Marshal(map[string]any{"type": "Point", "coordinates": p})
 }
 
 // variable is the environment variable that stands for a flag.
@@ -141,6 +164,9 @@ func (c Config) check() error {
 		if d.value <= 0 {
 			wrong(d.flag, "must be longer than 0, got %s", d.value)
 		}
+	}
+	if u, err := url.Parse(c.LocationServer); c.LocationServer != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		wrong("location-server", "must be a URL like https://host/terminallocation/v1, got %q", c.LocationServer)
 	}
 	if c.MaxPendingNotifications < 0 {
 		wrong("max-pending-notifications", "must be 0 or more, got %d", c.MaxPendingNotifications)

@@ -21,6 +21,7 @@ import (
 	"github.com/viot-project/viot/cse/account"
 	"github.com/viot-project/viot/cse/dispatch"
 	"github.com/viot-project/viot/cse/httpbinding"
+	"github.com/viot-project/viot/cse/locate"
 	"github.com/viot-project/viot/cse/notify"
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/reach"
@@ -83,6 +84,9 @@ func New(c Config, s store.Store, log hclog.Logger) *Server {
 	notices := &notify.Handler{
 		Store: s, Entities: v.dispatcher.Entities, CSEID: c.CSEID, Releases: c.Releases, Expire: v.dispatcher.ExpireSubscription,
 		GiveUp: c.NotificationGiveUp, Timeout: c.RequestTimeout, Count: m.notified, Charge: v.books.Notified, Log: log.Named("notify"),
+	}
+	if v.dispatcher.Location = c.Location; c.LocationServer != "" {
+		v.dispatcher.Locator, v.dispatcher.LocationServer = &locate.Server{URL: c.LocationServer}, c.LocationServer
 	}
 	v.dispatcher.MaxPending = c.MaxPendingNotifications
 	v.dispatcher.Dropped = func(n int) { m.notified(notify.Dropped, n) }

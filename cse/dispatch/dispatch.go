@@ -33,7 +33,12 @@ type Dispatcher struct {
 	// MaxPending is how many notifications may be pending of all subscriptions of one subscriber; 0 is any number. Dropped is told how many
 	// were dropped because there were more; nil for nobody.
 	MaxPending int
-	Dropped    func(n int)
+	// Locator asks the location server with the URL LocationServer; nil if there is none. Location is where this CSE is, a GeoJSON point; nil
+	// if that is not known.
+	Locator        Locator
+	LocationServer string
+	Location       json.RawMessage
+	Dropped        func(n int)
 	// Ending ends when this instance is to end: long polls are answered then. nil is never.
 	Ending context.Context
 	Log    hclog.Logger
@@ -59,6 +64,10 @@ func (d *Dispatcher) Base(now time.Time) resource.Resource {
 	a.Set("srv", d.Releases)
 	a.Set("csz", serialisation.MediaTypes())
 	a.Set("poa", append([]string{}, d.Points...))
+	var at geometry
+	if json.Unmarshal(d.Location, &at) == nil {
+		a.Set("loc", map[string]any{"typ": primitive.GeoPoint, "crd": string(at.Coordinates)})
+	}
 	return resource.Resource{
 		ID: d.Identity.BaseID(), Type: resource.TypeCSEBase, Path: d.Identity.Name, CreatedAt: now, ModifiedAt: now,
 		Creator: d.Admin, Governor: d.Identity.BaseID(), Attributes: a.Encode(),

@@ -30,7 +30,7 @@ const (
 )
 
 // locationPolicy is the behaviour of locationPolicy, TS-0001 clause 10.2.9: it has a container beside it, into which the device writes where
-// it is, and the CSE what that means for a geofence.
+// it is, or the CSE what a location server or others near say (see fix), and the CSE what that means for a geofence.
 var locationPolicy = behaviour{
 	admit: admitLocationPolicy,
 	build: func(_ *request, b *birth, r *resource.Resource, _ store.Node) error {
@@ -53,6 +53,9 @@ var locationPolicy = behaviour{
 
 // admitLocationPolicy creates the container of the policy b. If the policy is not created after all, the container is put away.
 func admitLocationPolicy(ctx context.Context, q *request, b *birth) error {
+	if source(b.given) == resource.LocationByNetwork && b.given.String("lor") == "" && q.d.Locator == nil {
+		return primitive.Errorf(primitive.BadRequest, "a location server (lor) must be named, this CSE is connected to none")
+	}
 	name := b.given.String("lon")
 	if name != "" && name == b.given.String("rn") {
 		return primitive.Errorf(primitive.BadRequest, "the locationPolicy and its container cannot both be named %q", name)
@@ -125,7 +128,9 @@ func (d *Dispatcher) putAwayOrphan(ctx context.Context, id string, now time.Time
 func followPeriod(r resource.Resource) (store.Effects, error) {
 	a, err := r.Decode()
 	t := store.Task{Lane: locationPeriods + r.ID, Kind: KindLocation, Replace: true}
-	if period := locationPeriod(a); period > 0 {
+	if period := locationPeriod(a); source(a) != resource.LocationByDevice {
+		t.Due, t.Body = r.ModifiedAt, json.RawMessage(`{}`) // now, and then as the period says
+	} else if period > 0 {
 		t.Due, t.Body = r.ModifiedAt.Add(period), json.RawMessage(`{}`)
 	}
 	return store.Effects{Tasks: []store.Task{t}}, err
@@ -135,7 +140,7 @@ func followPeriod(r resource.Resource) (store.Effects, error) {
 // latest location.
 func locationPeriod(a resource.Attributes) time.Duration {
 	periods := a.Strings("lou")
-	if len(periods) == 0 || !fences(a) {
+	if len(periods) == 0 || source(a) == resource.LocationByDevice && !fences(a) {
 		return 0
 	}
 	period, err := resource.ParseDuration(periods[0])
@@ -158,7 +163,7 @@ func (d *Dispatcher) FollowLocation(ctx context.Context, turn store.Turn) store.
 	var err error
 	if id, period := strings.CutPrefix(turn.Lane, locationPeriods); period {
 		var next time.Duration
-		if next, err = d.locate(ctx, id, now); err == nil && next > 0 {
+		if next, err = d.locate(ctx, id, false, now); err == nil && next > 0 {
 			outcome = store.Outcome{Again: now.Add(next)}
 		}
 	} else if id, orphan := strings.CutPrefix(turn.Lane, locationOrphans); orphan {
@@ -194,18 +199,30 @@ type locationEvent struct {
 	Event     int64  `json:"event"`
 }
 
-// locate looks where the device of a policy is now, and writes what that means into its container. next is when to look again; zero for
-// only on demand.
-func (d *Dispatcher) locate(ctx context.Context, id string, now time.Time) (next time.Duration, err error) {
+// locate looks where the device of a policy is now, and writes that, if the device does not, and what it means into its container. next is when to look
+// again; zero for only on demand, which demand says this is.
+func (d *Dispatcher) locate(ctx context.Context, id string, demand bool, now time.Time) (next time.Duration, err error) {
 	policy, err := d.Store.Get(ctx, primitive.Address{ID: id}, now)
 	if err != nil {
 		return 0, err
 	}
 	a, err := policy.Resource.Decode()
-	if err != nil || !fences(a) {
+	if err != nil {
 		return 0, err
 	}
 	next = locationPeriod(a)
+	if asked := source(a); asked != resource.LocationByDevice && (!demand || next == 0) {
+		status, err := d.fix(ctx, policy.Resource, a, demand, now)
+		if err == nil && status != "" && demand && asked == resource.LocationByNetwork {
+			err = primitive.Errorf(primitive.TargetNotReachable, "the location is not known: %s", status)
+		}
+		if err != nil {
+			return next, err
+		}
+	}
+	if !fences(a) {
+		return next, nil
+	}
 	area, ok := parsePolygon(a["gta"])
 	latest, err := d.Store.Get(ctx, primitive.Address{ID: a.String("loi"), Edge: "la"}, now)
 	if err != nil || !ok || latest.Resource.ID == "" {
@@ -255,25 +272,31 @@ func (d *Dispatcher) locate(ctx context.Context, id string, now time.Time) (next
 
 // tellLocation writes e into its container, once.
 func (d *Dispatcher) tellLocation(ctx context.Context, e locationEvent, now time.Time) error {
+	receipt := sha256.Sum256([]byte("location " + e.Container + " " + e.Fix))
+	return d.addInstance(ctx, e.Container, e.Event, receipt[:16], now)
+}
+
+// addInstance creates an instance with the given content in container, once for a receipt.
+func (d *Dispatcher) addInstance(ctx context.Context, container string, con any, receipt []byte, now time.Time) error {
 	content := resource.Attributes{}
-	content.Set("con", e.Event)
+	content.Set("con", con)
 	q := &request{
 		Request: primitive.Request{
 			Operation: primitive.Create, From: d.Identity.CSEID, ResourceType: int(resource.TypeContentInstance),
 			Content: wrap(resource.TypeContentInstance.Element(), content),
 		},
-		d: d, now: now, to: primitive.Address{ID: e.Container}, originator: d.Identity.LocalID(d.Identity.CSEID),
+		d: d, now: now, to: primitive.Address{ID: container}, originator: d.Identity.LocalID(d.Identity.CSEID),
 	}
 	b := &birth{t: resource.TypeContentInstance, given: content, attributes: content}
-	receipt := sha256.Sum256([]byte("location " + e.Container + " " + e.Fix))
 	_, err := d.Store.Create(ctx, store.Creation{
-		Parent: q.to, Now: now, Receipt: receipt[:16], ReceiptUntil: now.Add(receiptLifetime),
+		Parent: q.to, Now: now, Receipt: receipt, ReceiptUntil: now.Add(receiptLifetime),
 		Build: func(parent store.Node) (resource.Resource, error) { return q.build(b, parent) }, After: q.born, Displaced: d.removed,
 	})
 	return err
 }
 
-// showLocation has the latest instance of the container of a policy be what that means for a geofence, if the policy has no period.
+// showLocation has the latest instance of the container of a policy be where the target is now and what that means for a geofence, if the
+// policy has no period.
 func showLocation(ctx context.Context, q *request, n *store.Node) error {
 	if q.to.Edge != "la" || !bytes.Contains(n.Governor.Attributes, []byte(`"li":`)) {
 		return nil
@@ -282,7 +305,7 @@ func showLocation(ctx context.Context, q *request, n *store.Node) error {
 	if err != nil {
 		return err
 	}
-	next, err := q.d.locate(ctx, container.String("li"), q.now)
+	next, err := q.d.locate(ctx, container.String("li"), true, q.now)
 	if err != nil || next > 0 {
 		if errors.Is(err, store.ErrNotFound) {
 			return nil // the policy, or all instances, are gone meanwhile

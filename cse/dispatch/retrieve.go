@@ -31,6 +31,11 @@ func (q *request) retrieve(ctx context.Context) (primitive.Response, error) {
 		return primitive.Response{}, err
 	}
 	if n.Resource.ID == "" {
+		if err := showLocation(ctx, q, &n); err != nil {
+			return primitive.Response{}, err
+		}
+	}
+	if n.Resource.ID == "" {
 		if err := q.missedInstance(ctx, n.Governor); err != nil {
 			return primitive.Response{}, err
 		}

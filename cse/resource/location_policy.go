@@ -2,9 +2,8 @@ package resource
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
-
-	"github.com/viot-project/viot/cse/primitive"
 )
 
 // locationPolicy is locationPolicy, TS-0001 clause 9.6.10.
@@ -34,8 +33,9 @@ var locationPolicy = definition{
 
 // The values of m2m:locationSource, TS-0004 clause 6.3.4.2.5.
 const (
-	locationByNetwork = 1
-	locationByDevice  = 2
+	LocationByNetwork = 1
+	LocationByDevice  = 2
+	LocationByOthers  = 3 // sharing based
 )
 
 // validLocationPolicy checks what depends on the source of the location, TS-0004 clause 7.4.10.2.1.
@@ -44,13 +44,13 @@ func validLocationPolicy(a Attributes) error {
 	if source == nil {
 		return nil
 	}
-	if *source != locationByDevice {
-		return primitive.Errorf(primitive.NotImplemented, "locationSource (los) %d needs a location server, which this CSE does not know", *source)
-	}
 	for _, name := range []string{"lot", "aid", "lor", "rlkl", "luec"} {
-		if _, given := a[name]; given {
-			return fmt.Errorf("can have %q only if the locationSource (los) is network-based (%d)", name, locationByNetwork)
+		if _, given := a[name]; given && *source != LocationByNetwork {
+			return fmt.Errorf("can have %q only if the locationSource (los) is network-based (%d)", name, LocationByNetwork)
 		}
+	}
+	if *source == LocationByNetwork && a.String("lot") == "" {
+		return errors.New("needs a locationTargetID (lot) for the location server to know what to locate")
 	}
 	if area, given := a["gta"]; given {
 		return validPolygon(area)
