@@ -19,7 +19,7 @@ func TestBacklog(t *testing.T) {
 		store     func(t *testing.T) string
 	}{
 		"sqlite": {1, func(t *testing.T) string { return "sqlite:" + t.TempDir() + "/cse.db" }},
-		"pool":   {3, func(t *testing.T) string { return postgrestest.DSN(t) }},
+		"pool":   {2, func(t *testing.T) string { return postgrestest.DSN(t) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

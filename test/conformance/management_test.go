@@ -7,8 +7,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-
-	"github.com/viot-project/viot/cse/store/storetest/postgrestest"
 )
 
 // managementCases are about node, mgmtObj and mgmtCmd.
@@ -120,7 +118,7 @@ func TestLocationServer(t *testing.T) {
 			`"currentLocation":{"latitude":%d,"longitude":9,"accuracy":100}}}}`, latitude.Load())
 	}))
 	t.Cleanup(server.Close)
-	s := newSession(t, deploy(t, postgrestest.DSN(t), 2, "-location-server", server.URL+"/v1", "-location", "8.5,47"))
+	s := newSession(t, deploy(t, "sqlite:"+t.TempDir()+"/cse.db", 1, "-location-server", server.URL+"/v1", "-location", "8.5,47"))
 	create := func(attributes object) response {
 		return s.create(s.Root, 10, object{"m2m:lcp": attributes}).want(2001)
 	}

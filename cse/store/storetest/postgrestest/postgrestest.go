@@ -57,6 +57,11 @@ func DSN(t testing.TB) string {
 		t.Fatalf("%s: %v", Variable, err)
 	}
 	u.Path = "/" + name
+	q := u.Query()
+	if !q.Has("connect_timeout") {
+		q.Set("connect_timeout", "20") // other tests make and drop databases meanwhile, which connections wait for
+	}
+	u.RawQuery = q.Encode()
 	return u.String()
 }
 
