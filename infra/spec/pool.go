@@ -52,6 +52,9 @@ type Metrics struct {
 	Requests   string `json:"requests,omitempty"`   // counter of finished requests; default http_requests_total
 	CPUSeconds string `json:"cpuSeconds,omitempty"` // counter of CPU time used; default process_cpu_seconds_total
 	InFlight   string `json:"inFlight,omitempty"`   // gauge of requests being served; default http_requests_in_flight
+	// Errors is the counter of requests that were answered with a server error; empty counts those of Requests whose
+	// label code or status begins with 5.
+	Errors string `json:"errors,omitempty"`
 }
 
 // Defaults for zero fields.

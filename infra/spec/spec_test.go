@@ -31,7 +31,7 @@ func TestParsePoolFillsDefaults(t *testing.T) {
 	}
 	got := []any{p.Service.Name, p.Service.ReadinessPath, p.Service.MetricsPath, p.Service.Metrics, p.Template.StopGrace,
 		p.Service.BootTimeout, p.Service.DrainTimeout, p.Policy.ScaleInAfter}
-	want := []any{"cse", "/readyz", "/metrics", Metrics{"http_requests_total", "process_cpu_seconds_total", "http_requests_in_flight"},
+	want := []any{"cse", "/readyz", "/metrics", Metrics{"http_requests_total", "process_cpu_seconds_total", "http_requests_in_flight", ""},
 		Duration(DefaultStopGrace), Duration(DefaultBootTimeout), Duration(DefaultDrainTimeout), Duration(DefaultScaleInAfter)}
 	for i := range want {
 		if got[i] != want[i] {

@@ -13,9 +13,13 @@ type Snapshot struct {
 	Template  string     // Hash of Pool.Template
 	Refused   string     // why a newer document or override is not in force; empty when there is none
 	Instances []Instance // ordered by number
-	Arrivals  Arrivals
-	Work      Work
-	Ended     []Ended // operations that ended since the previous snapshot
+	// Stale is what Consul does not answer about, such as drain journals, and StaleSince since when: what it last said is
+	// in the snapshot. Empty and zero when it answers.
+	Stale      string
+	StaleSince time.Time
+	Arrivals   Arrivals
+	Work       Work
+	Ended      []Ended // operations that ended since the previous snapshot
 
 	Signals  []Reading     // one for each signal of the policy that is not built in, in its order
 	Override spec.Override // what an operator wants, as it is in force

@@ -1,69 +1,95 @@
 package observe
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
-	"maps"
-	"net/http"
-	"net/url"
 	"slices"
-	"strconv"
-	"strings"
-	"sync"
 	"time"
 
-	"github.com/viot-project/viot/infra/spec"
 	"github.com/viot-project/viot/orchestrator/fleet"
 )
 
-const (
-	readTimeout   = 500 * time.Millisecond // of one reading
-	readersAtOnce = 16
-	// freshFor is how old a reading may be to count as lately read.
-	freshFor = 3 * time.Second
-)
+// freshFor is how old a reading may be to count as lately read.
+const freshFor = 3 * time.Second
 
 // measurement is what was measured about one pool. Its totals never fall.
 type measurement struct {
-	balancers map[string]*counter // by base URL
-	instances map[string]*watched // by name
-	total     fleet.Work          // At, Requests, CPUSeconds, InstanceSeconds
+	balancers map[string]*counter      // by base URL
+	instances map[string]*watched      // by name
+	signals   map[string]*signal       // by name; those that are read elsewhere than of the instances
+	readings  map[string]fleet.Reading // newest of each signal of the instances, by name
+	total     fleet.Work               // At, Requests, CPUSeconds, InstanceSeconds
 }
 
 func newMeasurement() *measurement {
-	return &measurement{balancers: map[string]*counter{}, instances: map[string]*watched{}}
+	return &measurement{
+		balancers: map[string]*counter{}, instances: map[string]*watched{},
+		signals: map[string]*signal{}, readings: map[string]fleet.Reading{},
+	}
+}
+
+// count is what a balancer's companion tells of a pool. What it does not tell is 0.
+type count struct {
+	Arrivals float64 `json:"arrivals"`
+	Rejected float64 `json:"rejected"`
+	Errors   float64 `json:"errors"`
+	Queued   int     `json:"queued"`
+	Held     int     `json:"held"`
+	Servers  map[string]struct {
+		Requests float64 `json:"requests"`
+	} `json:"servers"`
+}
+
+// check refuses what no balancer can have counted.
+func (c count) check() error {
+	for _, v := range []float64{c.Arrivals, c.Rejected, c.Errors, float64(c.Queued), float64(c.Held)} {
+		if v < 0 || v > 1e15 {
+			return errors.New("counts what cannot be: less than nothing, or more than 1e15")
+		}
+	}
+	return nil
+}
+
+// grown is a counter that never falls, made of one that begins anew at 0 now and then.
+type grown struct{ raw, total float64 }
+
+// take takes the next reading in; first says that what was before it is not known.
+func (g *grown) take(raw float64, first bool) {
+	switch {
+	case first:
+	case raw >= g.raw:
+		g.total += raw - g.raw
+	default:
+		g.total += raw
+	}
+	g.raw = raw
 }
 
 // counter is a balancer's count of a pool's arrivals.
 type counter struct {
-	at     time.Time // of the newest reading; zero before the first
-	raw    float64   // as read
-	total  float64   // what it grew by since the first reading
-	queued int
-	err    error // of the newest attempt
+	at                         time.Time // of the newest reading; zero before the first
+	arrivals, rejected, errors grown
+	servers                    map[string]*grown // requests that each instance was given
+	queued, held               int
+	err                        error // of the newest attempt
 }
 
-// watched is an instance whose page is read.
-type watched struct {
-	newest page // zero before the first
-	sample fleet.Sample
-	err    error // of the newest attempt
-}
-
-// take takes in a reading of a balancer. A counter that fell began anew at 0. What came while the balancer did not
-// answer is left out: it would look like a burst.
-func (c *counter) take(at time.Time, raw float64, queued int) {
-	switch {
-	case c.at.IsZero() || c.err != nil:
-	case raw >= c.raw:
-		c.total += raw - c.raw
-	default:
-		c.total += raw
+// take takes in a reading of a balancer. What came while the balancer did not answer is left out: it would look like a
+// burst.
+func (c *counter) take(at time.Time, n count) {
+	first := c.at.IsZero() || c.err != nil
+	c.arrivals.take(n.Arrivals, first)
+	c.rejected.take(n.Rejected, first)
+	c.errors.take(n.Errors, first)
+	servers := make(map[string]*grown, len(n.Servers))
+	for name, server := range n.Servers {
+		g, known := c.servers[name]
+		if !known {
+			g = &grown{}
+		}
+		g.take(server.Requests, first || !known)
+		servers[name] = g
 	}
-	c.at, c.raw, c.queued, c.err = at, raw, queued, nil
+	c.at, c.servers, c.queued, c.held, c.err = at, servers, n.Queued, n.Held, nil
 }
 
 // arrivals sums the balancers up.
@@ -71,23 +97,62 @@ func (m *measurement) arrivals(balancers []string) fleet.Arrivals {
 	a := fleet.Arrivals{Complete: len(balancers) > 0}
 	for _, b := range balancers {
 		c := m.balancers[b]
-		switch {
-		case c == nil:
+		if c == nil {
 			a.Complete = false
+			continue
+		}
+		a.Total += c.arrivals.total
+		a.Rejected += c.rejected.total
+		a.Errors += c.errors.total
+		switch {
 		case c.err != nil:
 			a.Complete, a.Problem = false, c.err.Error()
-			a.Total += c.total
 		case c.at.IsZero():
 			a.Complete = false
 		default:
-			a.Total += c.total
 			a.Queued += c.queued
+			a.Held += c.held
 			if c.at.After(a.At) {
 				a.At = c.at
 			}
 		}
 	}
 	return a
+}
+
+// routed is how many requests all balancers have given an instance, counted until at; ok is false when one of them does
+// not tell.
+func (m *measurement) routed(name string) (requests float64, at time.Time, ok bool) {
+	for _, c := range m.balancers {
+		if c.err != nil || c.at.IsZero() {
+			return 0, time.Time{}, false
+		}
+		if g := c.servers[name]; g != nil {
+			requests, ok = requests+g.total, true
+		}
+		if at.IsZero() || c.at.Before(at) {
+			at = c.at
+		}
+	}
+	return requests, at, ok
+}
+
+// watched is an instance whose page is read.
+type watched struct {
+	busy      bool      // it is being read
+	startedAt time.Time // of the process that newest is of
+	newest    page      // zero before the first
+	sample    fleet.Sample
+	err       error    // of the newest attempt
+	metrics   []string // that newest.signals and rates are of
+	rates     []amount // growth per second of newest.signals
+
+	suspicion string // why it is not believed; empty when it is
+	sane      int    // readings in a row that can be, since
+	frozen    frozen
+	routed    float64 // by the balancers' count when newest was read
+	counted   bool    // they had one
+	pending   *interval
 }
 
 // samples are the newest figures of each instance.
@@ -99,16 +164,24 @@ func (m *measurement) samples() map[string]fleet.Sample {
 	return samples
 }
 
+// fresh says whether an instance told something lately that is believed.
+func (w *watched) fresh(now time.Time) bool {
+	return w != nil && w.suspicion == "" && !w.newest.at.IsZero() && now.Sub(w.newest.at) <= freshFor
+}
+
 // work is the totals, and how many of the ready instances they are fresh for.
 func (m *measurement) work(instances []fleet.Instance, now time.Time) fleet.Work {
 	w := m.total
+	doubted := false
 	for _, i := range instances {
 		if i.State != fleet.Ready {
 			continue
 		}
 		switch read := m.instances[i.Name]; {
-		case read != nil && !read.newest.at.IsZero() && now.Sub(read.newest.at) <= freshFor:
+		case read.fresh(now):
 			w.Fresh++
+		case read != nil && read.suspicion != "" && !doubted:
+			w.Problem, doubted = i.Name+" is not believed: "+read.suspicion, true
 		case read != nil && read.err != nil && w.Problem == "":
 			w.Problem = read.err.Error()
 		}
@@ -116,174 +189,106 @@ func (m *measurement) work(instances []fleet.Instance, now time.Time) fleet.Work
 	return w
 }
 
-// take takes in a page of an instance. What it counted before it was first read, or before it began anew, is not known.
-func (m *measurement) take(name string, p page) {
+// fail takes in that a page could not be read. One that says what no page can is not believed.
+func (m *measurement) fail(name string, at time.Time, err error) {
 	w := m.instances[name]
-	before := w.newest
-	w.newest, w.err = p, nil
-	if p.at.After(m.total.At) {
-		m.total.At = p.at
+	w.err = errors.New("metrics of " + name + ": " + err.Error())
+	if errors.Is(err, errSample) {
+		w.suspect(err.Error(), at)
 	}
+}
+
+// take takes in a page of an instance that was started at startedAt. What it counted before it was first read, or before
+// it began anew, is not known.
+func (m *measurement) take(name string, p page, startedAt time.Time, b bounds, metrics []string) {
+	w := m.instances[name]
+	m.settle(name, w, true)
+	before, routedBefore, countedBefore := w.newest, w.routed, w.counted
+	again := before.at.IsZero() || !w.startedAt.Equal(startedAt)
+	sameMetrics := !again && slices.Equal(w.metrics, metrics)
+	routed, _, counted := m.routed(name)
+	w.newest, w.err, w.startedAt, w.metrics, w.rates = p, nil, startedAt, metrics, nil
+	w.routed, w.counted = routed, counted
 	seconds := p.at.Sub(before.at).Seconds()
-	requests, cpu := p.requests-before.requests, p.cpuSeconds-before.cpuSeconds
-	if before.at.IsZero() || seconds <= 0 || requests < 0 || cpu < 0 {
+	if again {
+		w.suspicion, w.pending, w.frozen = "", nil, frozen{}
 		w.sample = fleet.Sample{At: p.at, InFlight: p.inFlight}
+		m.seen(p.at)
 		return
 	}
-	w.sample = fleet.Sample{At: p.at, RPS: requests / seconds, CPU: cpu / seconds, InFlight: p.inFlight}
-	m.total.Requests += requests
-	m.total.CPUSeconds += cpu
-	m.total.InstanceSeconds += seconds
-}
-
-// target is one address to read for a pool.
-type target struct {
-	pool, name, url string
-	metrics         spec.Metrics
-}
-
-// pollBalancers reads the counters of all balancers of all pools.
-func (o *Observer) pollBalancers(ctx context.Context) {
-	var targets []target
-	o.mu.Lock()
-	for _, d := range o.declared {
-		if d.Deleting {
-			continue
-		}
-		for _, b := range d.Pool.Balancers {
-			targets = append(targets, target{d.Name, b, strings.TrimSuffix(b, "/") + "/v1/services/" + d.Pool.Service.Name, spec.Metrics{}})
-		}
-	}
-	o.mu.Unlock()
-	if len(targets) == 0 {
+	if seconds <= 0 {
 		return
 	}
-	var answers = make([]struct {
-		Arrivals float64 `json:"arrivals"`
-		Queued   int     `json:"queued"`
-	}, len(targets))
-	at, errs := o.readAll(ctx, targets, func(i int, body io.Reader) error {
-		return json.NewDecoder(body).Decode(&answers[i])
-	})
-	o.mu.Lock()
-	for i, t := range targets {
-		m := o.measurements[t.pool]
-		if m == nil {
-			continue // its document went meanwhile
-		}
-		c := m.balancers[t.name]
-		if c == nil {
-			c = &counter{}
-			m.balancers[t.name] = c
-		}
-		if errs[i] != nil {
-			c.err = fmt.Errorf("load balancer %s: %w", t.name, errs[i])
-		} else {
-			c.take(at[i], answers[i].Arrivals, answers[i].Queued)
-		}
+	why := doubt(before, p, b)
+	if why == "" && counted {
+		why = w.frozen.stuck(p, routed)
 	}
-	o.mu.Unlock()
-	o.wake()
-}
-
-// scrape reads the pages of all running registered instances of all pools.
-func (o *Observer) scrape(ctx context.Context) {
-	var targets []target
-	o.mu.Lock()
-	for _, d := range o.declared {
-		if d.Deleting || d.Template == "" {
-			continue
-		}
-		registered := o.health[d.Pool.Service.Name].of(d.Name)
-		m := o.measurements[d.Name]
-		containers := o.crews[d.Name].fleet(d.Pool.Template.Network, o.host.Name)
-		for name, f := range containers {
-			if _, ok := registered[name]; !ok || !f.Running || f.Address == "" {
-				continue
-			}
-			if m.instances[name] == nil {
-				m.instances[name] = &watched{}
-			}
-			page := "http://" + f.Address + ":" + strconv.Itoa(d.Pool.Service.Port) + d.Pool.Service.MetricsPath
-			targets = append(targets, target{d.Name, name, page, d.Pool.Service.Metrics})
-		}
-		maps.DeleteFunc(m.instances, func(name string, _ *watched) bool {
-			_, ok := containers[name]
-			return !ok && o.engineErr == nil
-		})
-	}
-	o.mu.Unlock()
-	if len(targets) == 0 {
+	if why != "" {
+		w.suspect(why, p.at)
 		return
 	}
-	slices.SortFunc(targets, func(a, b target) int { return strings.Compare(a.name, b.name) })
-	pages := make([]page, len(targets))
-	at, errs := o.readAll(ctx, targets, func(i int, body io.Reader) (err error) {
-		pages[i], err = parsePage(body, targets[i].metrics)
-		return err
-	})
-	o.mu.Lock()
-	for i, t := range targets {
-		m := o.measurements[t.pool]
-		if m == nil || m.instances[t.name] == nil {
-			continue // it went meanwhile
+	if w.suspicion != "" {
+		if w.sane++; w.sane < believedAfter {
+			w.sample.At = p.at
+			return
 		}
-		if errs[i] != nil {
-			m.instances[t.name].err = fmt.Errorf("metrics of %s: %w", t.name, errs[i])
+		w.suspicion = ""
+	}
+	if sameMetrics {
+		w.rates = growth(before.signals, p.signals, seconds)
+	}
+	i := &interval{
+		from: before, to: p, routedFrom: routedBefore, routed: countedBefore && counted, seconds: seconds,
+		requests: p.requests - before.requests, cpu: p.cpuSeconds - before.cpuSeconds, errors: p.errors - before.errors,
+	}
+	w.sample = fleet.Sample{At: p.at, RPS: i.requests / seconds, CPU: i.cpu / seconds, InFlight: p.inFlight, Errors: i.errors / seconds}
+	w.pending = i
+	if len(m.balancers) == 0 {
+		m.settle(name, w, true)
+	}
+}
+
+// settle adds what an instance did to the totals once the balancers' counts bear it out: they must reach to its end, or
+// anyway is set.
+func (m *measurement) settle(name string, w *watched, anyway bool) {
+	i := w.pending
+	if i == nil {
+		return
+	}
+	routed, at, ok := m.routed(name)
+	ok = ok && i.routed && !at.Before(i.to.at)
+	if !ok && !anyway {
+		return
+	}
+	w.pending = nil
+	if ok {
+		if why := tooMany(i.requests, routed-i.routedFrom, i.seconds); why != "" {
+			w.suspect(why, i.to.at)
+			return
+		}
+	}
+	m.total.Requests += i.requests
+	m.total.CPUSeconds += i.cpu
+	m.total.InstanceSeconds += i.seconds
+	m.seen(i.to.at)
+}
+
+func (m *measurement) seen(at time.Time) {
+	if at.After(m.total.At) {
+		m.total.At = at
+	}
+}
+
+// growth is by how much counters grew per second; one that fell began anew at 0.
+func growth(before, now []amount, seconds float64) []amount {
+	rates := make([]amount, len(now))
+	for i := range now {
+		if i >= len(before) || !before[i].present || !now[i].present {
 			continue
 		}
-		pages[i].at = at[i]
-		m.take(t.name, pages[i])
+		g := grown{raw: before[i].value}
+		g.take(now[i].value, false)
+		rates[i] = amount{g.total / seconds, true}
 	}
-	o.mu.Unlock()
-	o.wake()
-}
-
-// readAll reads all targets, a bounded number at once and each within readTimeout, and says when each was read.
-func (o *Observer) readAll(ctx context.Context, targets []target, parse func(i int, body io.Reader) error) ([]time.Time, []error) {
-	at, errs := make([]time.Time, len(targets)), make([]error, len(targets))
-	slots := make(chan struct{}, readersAtOnce)
-	var readers sync.WaitGroup
-	for i, t := range targets {
-		slots <- struct{}{}
-		readers.Go(func() {
-			defer func() { <-slots }()
-			errs[i] = o.read(ctx, t.url, func(body io.Reader) error {
-				at[i] = time.Now()
-				return parse(i, body)
-			})
-		})
-	}
-	readers.Wait()
-	return at, errs
-}
-
-// read gets one page. Its error leaves the URL out: the caller names the instance.
-func (o *Observer) read(ctx context.Context, address string, parse func(io.Reader) error) error {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return err
-	}
-	response, err := o.HTTP.Do(request)
-	if err != nil {
-		if ctx.Err() != nil {
-			return fmt.Errorf("no answer within %s", readTimeout)
-		}
-		var where *url.Error
-		if errors.As(err, &where) {
-			return where.Err
-		}
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("answers %s", response.Status)
-	}
-	if err := parse(response.Body); err != nil {
-		return err
-	}
-	_, err = io.Copy(io.Discard, io.LimitReader(response.Body, 1<<16)) // so that the connection is used again
-	return err
+	return rates
 }

@@ -20,12 +20,16 @@ func TestWorkTotalsNeverFall(t *testing.T) {
 	t.Parallel()
 	m := newMeasurement()
 	m.instances["a"], m.instances["b"] = &watched{}, &watched{}
-	m.take("a", page{at: at(0), requests: 1000, cpuSeconds: 10}) // what was before is not known
-	m.take("a", page{at: at(1), requests: 1100, cpuSeconds: 11})
-	m.take("b", page{at: at(1), requests: 5, cpuSeconds: 1})
-	m.take("b", page{at: at(2), requests: 15, cpuSeconds: 1.5})
-	m.take("a", page{at: at(2), requests: 3, cpuSeconds: 0.1}) // it began anew
-	m.take("a", page{at: at(3), requests: 13, cpuSeconds: 0.2, inFlight: 4})
+	take := func(name string, born float64, p page) {
+		p.askedAt = p.at
+		m.take(name, p, at(born), bounds{}, nil)
+	}
+	take("a", -100, page{at: at(0), requests: 1000, cpuSeconds: 10}) // what was before is not known
+	take("a", -100, page{at: at(1), requests: 1100, cpuSeconds: 11})
+	take("b", -100, page{at: at(1), requests: 5, cpuSeconds: 1})
+	take("b", -100, page{at: at(2), requests: 15, cpuSeconds: 1.5})
+	take("a", 1.5, page{at: at(2), requests: 3, cpuSeconds: 0.1}) // it began anew
+	take("a", 1.5, page{at: at(3), requests: 13, cpuSeconds: 0.2, inFlight: 4})
 	instances := []fleet.Instance{{Name: "a", State: fleet.Ready}, {Name: "b", State: fleet.Ready}, {Name: "c", State: fleet.Ready}, {Name: "a", State: fleet.Unready}}
 	got := m.work(instances, at(5.5))
 	want := fleet.Work{At: at(3), Requests: 120, CPUSeconds: 1.6, InstanceSeconds: 3, Fresh: 1}
@@ -49,20 +53,22 @@ func TestArrivals(t *testing.T) {
 	if a := m.arrivals(both); a.Complete || !a.At.IsZero() {
 		t.Errorf("before the first reading: %+v, want nothing known", a)
 	}
-	one.take(at(0), 500, 0)
-	two.take(at(0), 0, 0)
-	one.take(at(1), 600, 3)
-	two.take(at(1), 50, 1)
-	if got, want := m.arrivals(both), (fleet.Arrivals{At: at(1), Total: 150, Queued: 4, Complete: true}); got != want {
+	one.take(at(0), count{Arrivals: 500, Rejected: 7})
+	two.take(at(0), count{})
+	one.take(at(1), count{Arrivals: 600, Queued: 3, Held: 2, Rejected: 10, Errors: 4})
+	two.take(at(1), count{Arrivals: 50, Queued: 1})
+	want := fleet.Arrivals{At: at(1), Total: 150, Queued: 4, Held: 2, Rejected: 3, Errors: 4, Complete: true}
+	if got := m.arrivals(both); got != want {
 		t.Errorf("arrivals = %+v, want %+v", got, want)
 	}
-	one.take(at(2), 30, 0) // restarted
+	one.take(at(2), count{Arrivals: 30}) // restarted
 	two.err = errors.New("no answer")
-	if got, want := m.arrivals(both), (fleet.Arrivals{At: at(2), Total: 180, Problem: "no answer"}); got != want {
+	want = fleet.Arrivals{At: at(2), Total: 180, Rejected: 3, Errors: 4, Problem: "no answer"}
+	if got := m.arrivals(both); got != want {
 		t.Errorf("arrivals with one silent = %+v, want %+v", got, want)
 	}
-	two.take(at(9), 100000, 0) // what came meanwhile is no burst
-	two.take(at(10), 100010, 0)
+	two.take(at(9), count{Arrivals: 100000}) // what came meanwhile is no burst
+	two.take(at(10), count{Arrivals: 100010})
 	if got := m.arrivals(both); got.Total != 190 || !got.Complete {
 		t.Errorf("arrivals when it answers again = %+v, want a total of 190", got)
 	}

@@ -68,6 +68,12 @@ type Observer struct {
 	host           fleet.Host              // zero while it is not known
 	health         map[string]*health      // by service
 	measurements   map[string]*measurement // by pool
+	lanes          map[string]bool         // balancers that are being read, by base URL
+	silent         map[string]time.Time    // what Consul does not answer about, and since when
+	readers        sync.WaitGroup          // readings under way
+
+	pages       *http.Client  // HTTP, confined; made by Run
+	signalSlots chan struct{} // made by Run
 }
 
 var errNotYet = errors.New("not asked yet")
@@ -81,7 +87,10 @@ func (o *Observer) Run(ctx context.Context) error {
 	o.died, o.gone, o.toInspect = map[string]string{}, map[string]bool{}, map[string]bool{}
 	o.crews, o.engineErr, o.host = map[string]*crew{}, errNotYet, fleet.Host{}
 	o.health, o.measurements = map[string]*health{}, map[string]*measurement{}
+	o.lanes, o.silent = map[string]bool{}, map[string]time.Time{}
+	o.pages, o.signalSlots = client(o.HTTP), make(chan struct{}, signalReaders)
 	o.mu.Unlock()
+	defer o.readers.Wait()
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	parts.Go(func() { o.followEngine(ctx) })
@@ -89,6 +98,7 @@ func (o *Observer) Run(ctx context.Context) error {
 	parts.Go(func() { o.followOverrides(ctx) })
 	parts.Go(func() { o.every(ctx, o.Poll, o.pollBalancers) })
 	parts.Go(func() { o.every(ctx, o.Scrape, o.scrape) })
+	parts.Go(func() { o.every(ctx, o.Scrape, o.readSignals) })
 	o.followPools(ctx)
 	return nil
 }
@@ -150,6 +160,14 @@ func (o *Observer) Snapshot(pool string, ops map[string]fleet.OpState, now time.
 		Ops:           ops,
 		ListedAt:      o.listedAt,
 	}
+	for what, since := range o.silent {
+		if s.Stale == "" || what < s.Stale { // the same one each time
+			s.Stale = what
+		}
+		if since.Before(s.StaleSince) || s.StaleSince.IsZero() {
+			s.StaleSince = since
+		}
+	}
 	if m != nil {
 		parts.Samples = m.samples()
 		s.Arrivals = m.arrivals(d.Pool.Balancers)
@@ -157,6 +175,7 @@ func (o *Observer) Snapshot(pool string, ops map[string]fleet.OpState, now time.
 	s.Instances = fleet.Assemble(d.Pool.Stack, pool, parts)
 	if m != nil {
 		s.Work = m.work(s.Instances, now)
+		s.Signals = m.signalsOf(d.Pool.Policy.Signals, s.Instances, now)
 	}
 	return s, nil
 }
@@ -209,14 +228,29 @@ func (o *Observer) follow(ctx context.Context, what string, query func(index uin
 				o.Log.Info("consul answers again", "about", what)
 			}
 			silent = false
+			o.answers(what, time.Time{})
 			o.wake()
 		default:
 			if !silent {
 				o.Log.Warn("consul does not answer, what was known stays in force", "about", what, "error", err)
 			}
+			if !silent {
+				o.answers(what, time.Now())
+			}
 			silent, index = true, 0
 			pause(ctx, retryAfter)
 		}
+	}
+}
+
+// answers notes that Consul does not answer about something since then; zero says that it does.
+func (o *Observer) answers(what string, since time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if since.IsZero() {
+		delete(o.silent, what)
+	} else {
+		o.silent[what] = since
 	}
 }
 

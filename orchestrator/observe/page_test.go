@@ -2,6 +2,7 @@ package observe
 
 import (
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -21,7 +22,11 @@ func TestParsePage(t *testing.T) {
 			page{requests: 7, cpuSeconds: 1.5, inFlight: 2}, ""},
 		{"summed over labels", "http_requests_total{code=\"200\"} 7\nhttp_requests_total{code=\"404\"} 3\n", page{requests: 10}, ""},
 		{"braces and quotes in labels", `http_requests_total{path="/a{b}\"}c"} 4`, page{requests: 4}, ""},
-		{"time stamp", "http_requests_total 4 1700000000000\n", page{requests: 4}, ""},
+		{"time stamp", "http_requests_total 4 1700000000000\n", page{requests: 4, stamp: 1.7e12}, ""},
+		{"server errors by code", "http_requests_total{method=\"GET\",code=\"503\"} 2\nhttp_requests_total{code=\"200\"} 5\n", page{requests: 7, errors: 2}, ""},
+		{"server errors by status", "http_requests_total{status=\"5xx\"} 2\nhttp_requests_total{status=\"2xx\"} 5\n", page{requests: 7, errors: 2}, ""},
+		{"other labels", `http_requests_total{zipcode="50667",path="code=\"5"} 2`, page{requests: 2}, ""},
+		{"bad time stamp", "http_requests_total 4 soon\n", page{}, `time stamp "soon"`},
 		{"exponent", "http_requests_total 1.5e+06\n", page{requests: 1.5e6}, ""},
 		{"carriage returns", "http_requests_total 4\r\nprocess_cpu_seconds_total 1\r\n", page{requests: 4, cpuSeconds: 1}, ""},
 		{"longer names are others", "http_requests_total_created 9\nprocess_cpu_seconds_total 1\n", page{cpuSeconds: 1}, ""},
@@ -40,11 +45,11 @@ func TestParsePage(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := parsePage(strings.NewReader(tt.text), metrics)
+			got, err := parsePage(strings.NewReader(tt.text), metrics, nil)
 			if tt.wantErr == "" && err != nil || tt.wantErr != "" && (err == nil || !strings.Contains(err.Error(), tt.wantErr)) {
 				t.Fatalf("error = %v, want %q", err, tt.wantErr)
 			}
-			if got != tt.want {
+			if !reflect.DeepEqual(got, tt.want) {
 				t.Errorf("page = %+v, want %+v", got, tt.want)
 			}
 		})
@@ -55,7 +60,7 @@ func FuzzParsePage(f *testing.F) {
 	f.Add("http_requests_total{code=\"200\"} 7\nprocess_cpu_seconds_total 1.5\n")
 	f.Add("http_requests_total{a=\"\\\"}\"} NaN 3")
 	f.Fuzz(func(t *testing.T, text string) {
-		p, err := parsePage(strings.NewReader(text), metrics)
+		p, err := parsePage(strings.NewReader(text), metrics, nil)
 		for _, v := range []float64{p.requests, p.cpuSeconds, p.inFlight} {
 			if err != nil && v != 0 || math.IsNaN(v) || v < 0 {
 				t.Errorf("page %+v with error %v", p, err)
