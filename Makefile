@@ -10,7 +10,7 @@ export STACK
 GO_BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w"
 
 .DEFAULT_GOAL := help
-.PHONY: help tools env up preview refresh down status demo test unit conformance e2e sdk lint bench bench-up bench-reaction bench-drain bench-balancer bench-cse clean programs
+.PHONY: help tools env up preview refresh down status demo test unit conformance e2e sdk lint bench bench-up bench-reaction bench-drain bench-balancer bench-cse simulate-all bench-calibration clean programs
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,12 @@ bench-balancer: ## Time from a registration in Consul to the first request serve
 
 bench-cse: ## Measure one CSE on PostgreSQL: creates, retrieves, discovery and memory at a million resources, fan-out, and two beside one.
 	@$(TOOL)/bench.sh cse
+
+simulate-all: ## Compare viot's sizing with that of other autoscalers on every trace of a folder (TRACES=dir).
+	@TRACES="$(TRACES)" $(TOOL)/bench.sh simulate
+
+bench-calibration: tools ## Play the same load to a pool on Docker and to the simulator and print how far apart they are.
+	@$(TOOL)/bench.sh calibration
 
 clean: ## Remove what make down keeps for the next time: tools, local state, built images.
 	@$(TOOL)/stack.sh clean

@@ -7,6 +7,7 @@ case "${1:-}" in
 up) name=BenchmarkUp ;;
 reaction) name=BenchmarkReaction ;;
 drain) name=BenchmarkDrain ;;
+calibration) name=BenchmarkCalibration ;;
 balancer)
 	engines
 	go test -run '^$' -bench '^BenchmarkRegistration$' -benchtime 200x -count 1 ./orchestrator/balancer
@@ -18,7 +19,11 @@ cse)
 	go test -run '^$' -bench '^BenchmarkCSE' -benchtime 1x -count 1 -timeout 60m ./test/bench
 	exit
 	;;
-*) fail "usage: bench.sh up|reaction|drain|balancer|cse" ;;
+simulate)
+	VIOT_TRACES=${TRACES:+$(cd "$TRACES" && pwd)} go test -run '^$' -bench '^BenchmarkSimulate$' -benchtime 1x -count 1 -timeout 120m ./test/bench
+	exit
+	;;
+*) fail "usage: bench.sh up|reaction|drain|calibration|balancer|cse|simulate" ;;
 esac
 eval "$(infra/tools/env.sh .viot/bin)"
 exec go test -run '^$' -bench "^$name\$" -benchtime 1x -count 1 -timeout 60m ./test/bench
