@@ -20,12 +20,19 @@ func Decide(s fleet.Snapshot, m Memory, now time.Time) (fleet.Plan, Memory) {
 			m.desired, m.cause = size, fmt.Sprintf("%d found, min is %d and max is %d", count.Live, policy.Min, policy.Max)
 		}
 	}
-	r := round{Snapshot: s, m: m, now: now, count: count}
+	r := m.scratch // so that a round in which nothing changes allocates nothing
+	if r == nil {
+		r = new(round)
+		m.scratch = r
+	}
+	*r = round{Snapshot: s, m: m, now: now, count: count, problems: r.problems[:0], holds: r.holds[:0]}
 	r.learn()
 	r.resize()
 	r.reconcile()
 	r.report()
-	return r.plan, r.m
+	plan, m := r.plan, r.m
+	r.Snapshot, r.m, r.plan = fleet.Snapshot{}, Memory{}, fleet.Plan{} // they are the caller's now
+	return plan, m
 }
 
 // round is one Decide in progress.
@@ -80,17 +87,25 @@ func (r *round) resize() {
 	r.inputs.Before = m.desired
 
 	size, cause := sizing.Size, sizing.Cause
-	if clamp := r.clamp(&size); clamp != "" && cause != "" {
-		cause += ", " + clamp
-	} else if clamp != "" {
-		cause = clamp // the limits moved, not the load
+	r.clamp(&size)
+	if size != m.desired {
+		for _, c := range r.inputs.Clamps[len(sizing.Inputs.Clamps):] {
+			if cause != "" {
+				cause += ", "
+			}
+			cause += c.Why // alone when the limits moved, not the load
+		}
 	}
 	switch {
 	case size > m.desired:
 		r.kind = fleet.ScaleOut
+		m.limits.out.add(size-m.desired, r.now)
 	case size < m.desired:
 		r.kind = fleet.ScaleIn
+		m.limits.in.add(m.desired-size, r.now)
 	}
+	r.inputs.Otherwise = m.otherwise.of(sizing.Size, size, &r.inputs, m.inForce.sizer)
+	r.inputs.Shadow = m.watch(&r.Snapshot, r.now)
 	if size != m.desired {
 		m.desired, m.cause = size, cause
 	}

@@ -372,10 +372,10 @@ func TestDecideLastingQueue(t *testing.T) {
 func TestDecideToZeroAndBack(t *testing.T) {
 	t.Parallel()
 	c := newScene("1:ready")
-	c.s.Pool.Policy.Min = 0
-	p, after := c.until(time.Minute, c.round)
-	if got, want := text(p), "drain 1"; got != want || after < 30*time.Second {
-		t.Fatalf("plan without load = %q after %v, want %q after 30s", got, after, want)
+	c.s.Pool.Policy.Min, c.s.Pool.Policy.ZeroAfter = 0, spec.Duration(time.Minute)
+	p, after := c.until(2*time.Minute, c.round)
+	if got, want := text(p), "drain 1"; got != want || after < time.Minute || after > 62*time.Second {
+		t.Fatalf("plan without load = %q after %v, want %q after 1m", got, after, want)
 	}
 	c.s.Instances = nil
 	c.round()

@@ -10,14 +10,18 @@ import (
 // Memory is what one round must remember for the next, one for each pool. The zero Memory knows nothing. Decide
 // takes a Memory over and returns another: the one passed in must not be used again.
 type Memory struct {
-	begun   bool
-	desired int    // size last decided on
-	cause   string // why
-	next    int    // number of the next instance to start
-	rules   Rules  // nil: viot's own rule alone
-	inForce rule
-	boots   boots
-	holds   map[string]time.Time // reasons for not acting, when each was last seen
+	begun     bool
+	desired   int    // size last decided on
+	cause     string // why
+	next      int    // number of the next instance to start
+	rules     Rules  // nil: viot's own rule alone
+	inForce   rule
+	shadow    shadow
+	limits    limits
+	otherwise otherwise
+	scratch   *round
+	boots     boots
+	holds     map[string]time.Time // reasons for not acting, when each was last seen
 }
 
 // Recall is the memory of an orchestrator that takes over: what its predecessor last reported about the pool and

@@ -148,6 +148,7 @@ func TestDecideSettles(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := newScene("1:ready")
 		c.s.Pool.Policy.Min = rapid.IntRange(0, 3).Draw(t, "min")
+		c.s.Pool.Policy.ZeroAfter = spec.Duration(time.Minute)
 		bootRounds := rapid.IntRange(1, 12).Draw(t, "boot rounds")
 		booting := map[string]int{}
 		play := func(rounds int, rps float64) (ops int) {
@@ -163,9 +164,9 @@ func TestDecideSettles(t *testing.T) {
 			play(rapid.IntRange(1, 60).Draw(t, "length"), rapid.Float64Range(0, 600).Draw(t, "rps"))
 		}
 		rps := float64(rapid.IntRange(0, 400).Draw(t, "final rps"))
-		play(200, rps) // a scale-in window and then some
+		play(500, rps) // as long as arrivals are remembered, and a scale-in window
 		if ops := play(200, rps); ops != 0 {
-			t.Fatalf("%d operations after the load was steady for 50 s", ops)
+			t.Fatalf("%d operations after the load was steady for 125 s", ops)
 		}
 		want := min(max(instances(rps*0.010/0.5), c.s.Pool.Policy.Min), c.s.Pool.Policy.Max)
 		if got := fleet.CountOf(c.s.Instances, current).Ready; got != want {
@@ -213,7 +214,7 @@ func TestServiceTimeIsLearnt(t *testing.T) {
 			w.InstanceSeconds += 3
 			w.Requests += requests
 			w.CPUSeconds += requests*truth + 3*idle
-			s.learn(w)
+			s.learn(w, 0, 0)
 		}
 		for range 300 {
 			second(0)

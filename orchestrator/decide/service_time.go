@@ -8,13 +8,17 @@ import (
 )
 
 // serviceTime learns how much CPU time one request takes, from what the whole pool did. CPU time does not grow
-// while requests wait for each other, so the figure stays true under overload.
+// while requests wait for each other, so the figure stays true under overload. Where instances do not report CPU time
+// it takes the shortest time that requests are seen to stay, by Little's law, as if each kept a core busy.
 type serviceTime struct {
-	last     fleet.Work
-	requests float64 // decayed sums
-	cpu      float64 // seconds
-	idle     float64 // cores an instance uses without requests
-	seconds  float64 // the estimate; 0 until known
+	last      fleet.Work
+	requests  float64 // decayed sums
+	cpu       float64 // seconds
+	idle      float64 // cores an instance uses without requests
+	stay      float64 // seconds a request stays when few are there; 0 until known
+	byStay    bool    // seconds is stay
+	seconds   float64 // the estimate; 0 until known
+	uncounted float64 // requests since CPU time last grew
 }
 
 const (
@@ -27,8 +31,8 @@ const (
 	enoughCPU                    = 0.05
 )
 
-// learn takes the newest totals in.
-func (s *serviceTime) learn(w fleet.Work) {
+// learn takes the newest totals in, and the requests that are being served and end per second.
+func (s *serviceTime) learn(w fleet.Work, inFlight, perSecond float64) {
 	if !w.At.After(s.last.At) {
 		return
 	}
@@ -36,7 +40,7 @@ func (s *serviceTime) learn(w fleet.Work) {
 	s.last = w
 	requests, cpu := w.Requests-last.Requests, w.CPUSeconds-last.CPUSeconds
 	watched := w.InstanceSeconds - last.InstanceSeconds
-	if last.At.IsZero() || watched <= 0 || requests < 0 || cpu < 0 {
+	if last.At.IsZero() || !(watched > 0 && requests >= 0 && cpu >= 0) {
 		return
 	}
 	elapsed := w.At.Sub(last.At)
@@ -45,11 +49,29 @@ func (s *serviceTime) learn(w fleet.Work) {
 		s.idle = keep*s.idle + (1-keep)*cpu/watched
 		return // too few to learn from: what is known stays
 	}
+	if perSecond > 1 && inFlight > 0 {
+		switch stay := inFlight / perSecond; {
+		case s.stay == 0:
+			s.stay = stay
+		case stay < s.stay:
+			s.stay += 0.2 * (stay - s.stay)
+		default:
+			s.stay += 0.002 * (stay - s.stay)
+		}
+	}
+	if s.uncounted += requests; cpu > 0 {
+		s.uncounted = 0
+	}
 	keep := decay(elapsed, serviceHalfLife)
 	s.requests = keep*s.requests + requests
 	s.cpu = keep*s.cpu + max(0, cpu-s.idle*watched)
-	if s.requests >= enoughRequests && s.cpu >= enoughCPU || s.requests >= manyRequests {
-		s.seconds = s.cpu / s.requests
+	switch {
+	case s.uncounted >= manyRequests:
+		if s.byStay = s.stay > 0; s.byStay {
+			s.seconds = s.stay
+		}
+	case s.requests >= enoughRequests && s.cpu >= enoughCPU || s.requests >= manyRequests:
+		s.seconds, s.byStay = s.cpu/s.requests, false
 	}
 }
 

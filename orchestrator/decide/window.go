@@ -32,3 +32,24 @@ func (w *window) peak() int {
 	}
 	return w.values[0].n
 }
+
+// peakSince is the largest value of those given at or after an instant, which the newest always is.
+func (w *window) peakSince(at time.Time) int {
+	for i, v := range w.values {
+		if !v.at.Before(at) || i == len(w.values)-1 {
+			return v.n
+		}
+	}
+	return 0
+}
+
+// reached is when n was last reached; zero when it was not.
+func (w *window) reached(n int) (at time.Time) {
+	for _, v := range w.values {
+		if v.n < n {
+			break
+		}
+		at = v.at
+	}
+	return at
+}
