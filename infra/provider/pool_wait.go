@@ -26,7 +26,7 @@ const (
 
 const (
 	// orchestratorPatience is how long the orchestrator may be silent: it reports at least every 10 s, and another
-	// takes over from one that died within 20 s.
+	// takes over from one that died within 8 s.
 	orchestratorPatience = 30 * time.Second
 
 	statusWait = time.Second // of one blocking query

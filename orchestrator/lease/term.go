@@ -13,21 +13,32 @@ import (
 type Term struct {
 	lease   *Lease
 	session string
+	since   time.Time
 
 	mu        sync.Mutex
-	renewedAt time.Time // when the newest renewal that succeeded was asked for; carries the monotonic clock
+	renewedAt time.Time // when the newest beat that succeeded began; carries the monotonic clock
 	ended     bool
 }
 
 // Check returns nil while this orchestrator certainly leads, ErrLost otherwise. It asks nobody: also after a long
-// pause of the process it is right. Call it right before what Consul cannot fence.
+// pause of the process or of the machine it is right. Call it right before what Consul cannot fence.
 func (t *Term) Check() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.ended || time.Since(t.renewedAt) >= TTL {
+	if t.left() <= 0 {
 		return ErrLost
 	}
 	return nil
+}
+
+// left is for how long the term lasts without another beat. The monotonic clock stands still while a machine is
+// suspended and the other may be set back, so the one that has gone further counts.
+func (t *Term) left() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended {
+		return 0
+	}
+	now := time.Now()
+	return TTL - max(now.Sub(t.renewedAt), now.Round(0).Sub(t.renewedAt.Round(0)))
 }
 
 // Write makes all the writes or none, and only while this orchestrator leads.

@@ -64,7 +64,9 @@ type Loop struct {
 	Every    time.Duration       // between rounds when nothing wakes the loop
 	Took     func(time.Duration) // told how long each round took; may be nil
 	Rules    decide.Rules        // algorithms that policies may name beside viot's own; may be nil
-	Log      hclog.Logger
+	// Decided is told each decision once it is recorded, in order; it must not block; may be nil.
+	Decided func(pool string, d fleet.Decision)
+	Log     hclog.Logger
 
 	// only the goroutine in Run uses these, both by pool
 	pools      map[string]*pool
@@ -296,6 +298,9 @@ func (l *Loop) write(ctx context.Context, p *pool, status spec.Status, decisions
 		p.counts[d.Kind]++
 		l.Log.Info("decided", "pool", status.Pool, "number", d.Number, "kind", d.Kind, "cause", d.Cause, "ops", opsText(d.Ops),
 			"size", d.Inputs.After, "arrivals_per_second", d.Inputs.ArrivalsPerSecond, "demand", d.Inputs.Demand, "queued", d.Inputs.Queued)
+		if l.Decided != nil {
+			l.Decided(status.Pool, d)
+		}
 	}
 	return nil
 }

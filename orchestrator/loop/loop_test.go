@@ -441,7 +441,7 @@ func TestLeaderChange(t *testing.T) {
 		b.kill()
 		w.orchestrate(ctx, "c", 0)
 		w.kill("viot-t-cse-2")
-		w.within(30*time.Second, "cse-3 cse-4") // when the dead leader's session has expired
+		w.within(12*time.Second, "cse-3 cse-4") // when the dead leader has been silent for long enough
 	})
 }
 

@@ -37,10 +37,11 @@ type Orchestrator struct {
 	Identity string // see lease.Lease
 	Engine   Engine
 	Consul   Consul
-	HTTP     *http.Client        // for instances and load balancers; without a timeout of its own
-	Round    time.Duration       // between two readings of the load balancers, and between two rounds
-	Scrape   time.Duration       // between two readings of an instance's metrics page
-	Took     func(time.Duration) // told how long each round took; may be nil
+	HTTP     *http.Client                        // for instances and load balancers; without a timeout of its own
+	Round    time.Duration                       // between two readings of the load balancers, and between two rounds
+	Scrape   time.Duration                       // between two readings of an instance's metrics page
+	Took     func(time.Duration)                 // told how long each round took; may be nil
+	Decided  func(pool string, d fleet.Decision) // see Loop
 	Log      hclog.Logger
 
 	lease atomic.Pointer[lease.Lease] // once Run was called
@@ -66,7 +67,7 @@ func (o *Orchestrator) lead(ctx context.Context, term *lease.Term) error {
 	}
 	rounds := &Loop{
 		Stack: o.Stack, Identity: o.Identity, Observer: observer, Actor: actor, Store: o.Consul, Term: term,
-		Every: o.Round, Took: o.Took, Log: o.Log.Named("loop"),
+		Every: o.Round, Took: o.Took, Decided: o.Decided, Log: o.Log.Named("loop"),
 	}
 	o.loop.Store(rounds)
 	defer o.loop.Store(nil)
