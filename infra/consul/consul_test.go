@@ -138,6 +138,7 @@ func TestFenced(t *testing.T) {
 	want(t, "fenced compare-and-set of an old value",
 		c.Fenced(ctx, leader, first, consul.OpPut("viot/s/x", []byte("2")), consul.OpPutIf("viot/s/y", nil, 0)), consul.ErrConflict)
 	want(t, "write as another", c.Fenced(ctx, leader, second, consul.OpPut("viot/s/x", []byte("3"))), consul.ErrNotLeader)
+	want(t, "fenced delete of an old value", c.Fenced(ctx, leader, first, consul.OpDeleteIf("viot/s/x", 1)), consul.ErrConflict)
 	kvs, err := c.List(ctx, "viot/s/")
 	must(t, err)
 	var got string

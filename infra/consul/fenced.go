@@ -7,7 +7,7 @@ import (
 	"github.com/hashicorp/consul/api"
 )
 
-// Op is one write of a transaction, made by OpPut, OpPutIf, OpDelete or OpDeleteTree.
+// Op is one write of a transaction, made by OpPut, OpPutIf, OpDelete, OpDeleteIf or OpDeleteTree.
 type Op struct{ kv api.KVTxnOp }
 
 // OpPut writes a key whatever it held.
@@ -23,6 +23,11 @@ func OpPutIf(key string, value []byte, index uint64) Op {
 // OpDelete removes a key; one that is not there is removed.
 func OpDelete(key string) Op { return Op{api.KVTxnOp{Verb: api.KVDelete, Key: key}} }
 
+// OpDeleteIf removes a key when its ModifyIndex still is index.
+func OpDeleteIf(key string, index uint64) Op {
+	return Op{api.KVTxnOp{Verb: api.KVDeleteCAS, Key: key, Index: index}}
+}
+
 // OpDeleteTree removes every key that starts with prefix.
 func OpDeleteTree(prefix string) Op { return Op{api.KVTxnOp{Verb: api.KVDeleteTree, Key: prefix}} }
 
@@ -30,7 +35,7 @@ func OpDeleteTree(prefix string) Op { return Op{api.KVTxnOp{Verb: api.KVDeleteTr
 const maxTransaction = 64
 
 // Fenced makes all the writes or none, in one transaction, and only while session holds leaderKey; ErrNotLeader
-// when it does not, ErrConflict when an OpPutIf lost. At most 63 operations.
+// when it does not, ErrConflict when an OpPutIf or OpDeleteIf lost. At most 63 operations.
 func (c *Client) Fenced(ctx context.Context, leaderKey, session string, ops ...Op) error {
 	if len(ops) >= maxTransaction {
 		return fmt.Errorf("write as holder of %s: %d operations, want at most %d", leaderKey, len(ops), maxTransaction-1)

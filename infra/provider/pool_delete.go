@@ -290,8 +290,11 @@ func (r *removal) forget(ctx context.Context) error {
 	if err := r.consul.DeleteTree(ctx, spec.DrainsKey(stack, name)); err != nil {
 		return err
 	}
-	status, decisions := spec.StatusKey(stack, name), spec.DecisionsKey(stack, name)
-	for _, key := range []string{status, decisions, spec.PoolKey(stack, name), status, decisions} {
+	left := []string{
+		spec.StatusKey(stack, name), spec.DecisionsKey(stack, name), spec.LearnedKey(stack, name), spec.RolloutKey(stack, name),
+		spec.OverrideKey(stack, name),
+	}
+	for _, key := range slices.Concat(left, []string{spec.PoolKey(stack, name)}, left) {
 		if err := r.consul.Delete(ctx, key); err != nil {
 			return err
 		}

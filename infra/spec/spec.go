@@ -77,7 +77,7 @@ func DecisionsKey(stack, pool string) string { return root(stack) + "decisions/"
 // AllDrainsKey is the prefix of the drain journals of all pools of a stack.
 func AllDrainsKey(stack string) string { return root(stack) + "drains/" }
 
-// DrainsKey is the prefix of a pool's drain journal: one key per instance that is being removed.
+// DrainsKey is the prefix of a pool's drain journal: one key per instance that is being removed or is kept as a standby.
 func DrainsKey(stack, pool string) string { return AllDrainsKey(stack) + pool + "/" }
 
 // DrainKey is the drain journal entry of one instance.

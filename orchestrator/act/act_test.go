@@ -30,10 +30,13 @@ type bench struct {
 	done       []string
 	container  *docker.Container // nil while there is none
 	registered *consul.Registration
+	journal    consul.KV // the instance's entry; without a key there is none
+	writes     uint64
 	agentKnows bool          // the agent has the registration, not only the catalog
 	boots      time.Duration // from start to ready
 	startedAt  time.Time
 	exits      bool
+	stops      time.Duration                               // how long it takes to
 	lost       bool                                        // the term
 	deny       error                                       // of Register
 	balancer   func(host string) (drained bool, err error) // asked for each question
@@ -81,10 +84,38 @@ func (b *bench) UpdateContainer(_ context.Context, _ string, cpus float64, memor
 	return nil
 }
 
+func (b *bench) PauseContainer(context.Context, string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.note("pause")
+	b.container.State = docker.Paused
+	return nil
+}
+
+func (b *bench) UnpauseContainer(context.Context, string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.note("unpause")
+	b.container.State = docker.Running
+	return nil
+}
+
+func (b *bench) Get(context.Context, string) (consul.KV, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.journal.Key == "" {
+		return consul.KV{}, consul.ErrNotFound
+	}
+	return b.journal, nil
+}
+
 func (b *bench) StopContainer(_ context.Context, _ string, grace time.Duration) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.note("stop grace=%v", grace)
+	b.mu.Unlock()
+	time.Sleep(b.stops)
+	b.mu.Lock()
 	b.container.State = docker.Exited
 	return nil
 }
@@ -152,11 +183,20 @@ func (b *bench) Write(_ context.Context, writes ...fleet.Write) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, w := range writes {
-		verb := "journal"
-		if w.Value == nil {
-			verb = "strike"
+		if w.Key != key {
+			return errors.New("not the instance's key: " + w.Key)
 		}
-		b.note("%s %s", verb, w.Key)
+		if w.If && w.Index != b.journal.ModifyIndex {
+			return consul.ErrConflict
+		}
+		b.writes++
+		if w.Value == nil {
+			b.journal = consul.KV{}
+			b.note("strike")
+			continue
+		}
+		b.journal = consul.KV{Key: w.Key, Value: w.Value, ModifyIndex: b.writes}
+		b.note("%s", fleet.ReadEntry(w.Value).Phase)
 	}
 	return nil
 }
@@ -204,6 +244,7 @@ func (b *bench) try(t *testing.T, kind fleet.OpKind, balancers ...string) (ended
 			Name: "cse", Port: 8080, ReadinessPath: "/readyz", MaxConnections: 8,
 			BootTimeout: spec.Duration(5 * time.Second), DrainTimeout: spec.Duration(12 * time.Second),
 		},
+		Policy: spec.Policy{Standby: spec.Standby{Count: 1, Paused: true}},
 	}
 	a := &Actor{Engine: b, Consul: b, HTTP: &http.Client{Transport: b}, Term: b, Log: hclog.NewNullLogger()}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
@@ -226,7 +267,11 @@ func TestOperations(t *testing.T) {
 		"create cpus=0 memory=67108864 restart=no template=new", "start", "update cpus=0.25 memory=67108864",
 		"register 10.0.0.1:8080 check=http://10.0.0.1:8080/readyz meta=8",
 	}
-	drain := []string{"journal " + key, "deregister", "stop grace=7s", "remove", "strike " + key}
+	drain := []string{"journalled", "deregister", "deregistered", "settled", "stopping", "stop grace=7s", "remove", "strike"}
+	warm := []string{"kept", start[0], "start", start[2]}
+	entry := func(p fleet.Phase) consul.KV {
+		return consul.KV{Key: key, Value: []byte(`{"phase": "` + string(p) + `"}`), ModifyIndex: 7}
+	}
 	tests := []struct {
 		name    string
 		bench   func(*bench)
@@ -264,14 +309,54 @@ func TestOperations(t *testing.T) {
 			b.running()
 			b.agentKnows, b.balancer = false, drained
 		}, op: fleet.Drain, lbs: []string{"http://lb1"}, want: slices.Insert(slices.Clone(drain), 2, "deregister from catalog of gone")},
-		{name: "drain of what is gone", op: fleet.Drain, want: []string{"journal " + key, "deregister", "strike " + key}},
+		{name: "drain of what is gone", op: fleet.Drain, want: []string{"journalled", "deregister", "deregistered", "settled", "stopping", "strike"}},
 		{name: "drain of what has exited", bench: func(b *bench) {
 			b.running()
 			b.container.State = docker.Exited
 			b.balancer = func(string) (bool, error) { return false, nil }
-		}, op: fleet.Drain, lbs: []string{"http://lb1"}, want: []string{"journal " + key, "deregister", "remove", "strike " + key}},
-		{name: "remove", bench: func(b *bench) { b.running(); b.container.State = docker.Exited }, op: fleet.Remove, want: []string{"journal " + key, "deregister", "remove", "strike " + key}},
-		{name: "remove what is gone", op: fleet.Remove, want: []string{"journal " + key, "deregister", "strike " + key}},
+		}, op: fleet.Drain, lbs: []string{"http://lb1"}, want: []string{"journalled", "deregister", "deregistered", "settled", "stopping", "remove", "strike"}},
+		{name: "remove", bench: func(b *bench) { b.running(); b.container.State = docker.Exited }, op: fleet.Remove, want: []string{"stopping", "deregister", "remove", "strike"}},
+		{name: "remove what is gone", op: fleet.Remove, want: []string{"stopping", "deregister", "strike"}},
+		{name: "drain resumed before it settled", bench: func(b *bench) {
+			b.running()
+			b.journal, b.balancer, b.registered = entry(fleet.Deregistered), drained, nil
+		}, op: fleet.Drain, lbs: []string{"http://lb1"}, want: drain[3:]},
+		{name: "drain resumed while it stopped", bench: func(b *bench) {
+			b.running()
+			b.journal, b.registered = entry(fleet.Stopping), nil
+		}, op: fleet.Drain, lbs: []string{"http://lb1"}, want: drain[5:]},
+		{name: "drain of what a recall was begun on", bench: func(b *bench) {
+			b.running()
+			b.journal, b.balancer = entry(fleet.Recalled), drained
+		}, op: fleet.Drain, lbs: []string{"http://lb1"}, want: drain},
+		{name: "drain of a paused standby", bench: func(b *bench) {
+			b.running()
+			b.journal, b.registered, b.container.State = entry(fleet.Kept), nil, docker.Paused
+		}, op: fleet.Drain, want: []string{"settled", "stopping", "unpause", "stop grace=7s", "remove", "strike"}},
+		{name: "warm", bench: func(b *bench) { b.boots = 2 * time.Second }, op: fleet.Warm, want: append(slices.Clone(warm), "pause"), took: 2 * time.Second},
+		{name: "warm goes on with what is there", bench: func(b *bench) {
+			b.running()
+			b.journal, b.registered = entry(fleet.Kept), nil
+		}, op: fleet.Warm, want: []string{start[2], "pause"}},
+		{name: "warm exits", bench: func(b *bench) { b.exits = true }, op: fleet.Warm, want: []string{"kept", start[0], "start", "remove", "strike"},
+			wantErr: "exited with code 3 while booting"},
+		{name: "enlist", bench: func(b *bench) {
+			b.running()
+			b.journal, b.registered, b.container.State = entry(fleet.Kept), nil, docker.Paused
+		}, op: fleet.Enlist, want: []string{"unpause", "strike", start[3]}},
+		{name: "enlist what does not answer", bench: func(b *bench) {
+			b.running()
+			b.journal, b.registered, b.container.State, b.boots = entry(fleet.Kept), nil, docker.Paused, time.Hour
+			b.startedAt = time.Now()
+		}, op: fleet.Enlist, want: []string{"unpause", "remove", "strike"}, wantErr: "not ready within 5s", took: 5 * time.Second},
+		{name: "recall", bench: func(b *bench) { b.running(); b.journal, b.registered = entry(fleet.Settled), nil }, op: fleet.Recall,
+			want: []string{"recalled", "strike", start[3]}},
+		{name: "recall too late", bench: func(b *bench) { b.running(); b.journal, b.registered = entry(fleet.Stopping), nil }, op: fleet.Recall,
+			wantErr: "being stopped already"},
+		{name: "recall of what does not answer", bench: func(b *bench) {
+			b.running()
+			b.journal, b.boots, b.startedAt = entry(fleet.Journalled), time.Hour, time.Now()
+		}, op: fleet.Recall, want: []string{"recalled"}, wantErr: "not ready within 2s", took: 2 * time.Second},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -302,7 +387,7 @@ func TestOperations(t *testing.T) {
 // Without the right to act nothing is done, and it is nobody's failure.
 func TestLostTermEndsOperations(t *testing.T) {
 	t.Parallel()
-	for _, kind := range []fleet.OpKind{fleet.Start, fleet.Adopt, fleet.Drain, fleet.Remove} {
+	for _, kind := range []fleet.OpKind{fleet.Start, fleet.Adopt, fleet.Drain, fleet.Remove, fleet.Warm, fleet.Enlist, fleet.Recall} {
 		synctest.Test(t, func(t *testing.T) {
 			b := &bench{lost: true}
 			b.running()
@@ -331,4 +416,57 @@ func TestRegistrationIsInsistedOn(t *testing.T) {
 			t.Errorf("ended %+v after %v, want it registered after a minute", ended, took)
 		}
 	})
+}
+
+// A drain that waits is called off; one that has begun to stop is not, and goes on.
+func TestRecallDuringADrain(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		after time.Duration // of the recall
+		want  string
+	}{
+		{"in time", 2 * time.Second, "journalled deregister deregistered recalled strike register"},
+		{"too late", 4 * time.Second, "journalled deregister deregistered settled stopping stop remove strike"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := &bench{stops: time.Minute}
+				b.running()
+				began := time.Now()
+				b.balancer = func(string) (bool, error) {
+					if time.Since(began) < 3*time.Second {
+						return false, errors.New("no route")
+					}
+					return true, nil
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				a := &Actor{Engine: b, Consul: b, HTTP: &http.Client{Transport: b}, Term: b, Log: hclog.NewNullLogger()}
+				pool := spec.Pool{Stack: "t", Name: "cse", Balancers: []string{"http://lb"}, Template: spec.Template{Network: "net"},
+					Service: spec.Service{Name: "cse", Port: 8080, DrainTimeout: spec.Duration(time.Minute), BootTimeout: spec.Duration(time.Minute)}}
+				go a.Run(ctx)
+				a.Do(pool, "new", []fleet.Op{{Kind: fleet.Drain, Instance: instance}})
+				time.Sleep(tt.after)
+				a.Do(pool, "new", []fleet.Op{{Kind: fleet.Recall, Instance: instance}})
+				if op := a.Ops("cse")[instance]; op.Kind != fleet.Recall {
+					t.Errorf("operation = %+v, want the recall", op)
+				}
+				time.Sleep(5 * time.Minute)
+				b.mu.Lock()
+				defer b.mu.Unlock()
+				var words []string
+				for _, line := range b.done {
+					words = append(words, strings.Fields(line)[0])
+				}
+				if got := strings.Join(words, " "); got != tt.want {
+					t.Errorf("done %q, want %q", got, tt.want)
+				}
+				if n := len(a.Ended("cse")); tt.name == "too late" && n != 2 || tt.name == "in time" && n != 1 {
+					t.Errorf("%d operations ended, want the recall, and the drain if it was not called off", n)
+				}
+			})
+		})
+	}
 }

@@ -1,5 +1,5 @@
-// Package act carries out operations on instances: it starts, adopts, drains and removes them through Docker and
-// Consul. It decides nothing. Every operation can be interrupted at any point and begun again by another actor.
+// Package act carries out operations on instances: it starts, warms, enlists, drains and removes them through Docker
+// and Consul. It decides nothing. Every operation can be interrupted at any point and begun again by another actor.
 package act
 
 import (
@@ -24,6 +24,8 @@ type Engine interface {
 	StartContainer(ctx context.Context, id string) error
 	InspectContainer(ctx context.Context, nameOrID string) (docker.Container, error)
 	UpdateContainer(ctx context.Context, id string, cpus float64, memoryBytes int64, restart docker.RestartPolicy) error
+	PauseContainer(ctx context.Context, id string) error
+	UnpauseContainer(ctx context.Context, id string) error
 	StopContainer(ctx context.Context, id string, grace time.Duration) error
 	RemoveContainer(ctx context.Context, id string) error
 	Logs(ctx context.Context, id string, lines int) ([]string, error)
@@ -35,6 +37,7 @@ type Consul interface {
 	Deregister(ctx context.Context, id string) error
 	Instances(ctx context.Context, service string, index uint64, wait time.Duration) ([]consul.Instance, uint64, error)
 	DeregisterFromCatalog(ctx context.Context, node, id string) error
+	Get(ctx context.Context, key string) (consul.KV, error)
 }
 
 // Term is the right to act, which can end at any time. Check is asked before each change that is not fenced.
@@ -75,6 +78,9 @@ type job struct {
 
 	ctx     context.Context // ends when the pool is abandoned
 	abandon context.CancelFunc
+	done    chan struct{} // closed when it is over
+	drain   *job          // that a recall is to call off; nil when there is none
+	limited bool          // its container has the template's limits already
 	log     hclog.Logger
 
 	// guarded by Actor.mu
@@ -113,16 +119,23 @@ func (a *Actor) Run(ctx context.Context) error {
 	}
 }
 
-// Do begins operations on instances of a pool, in that order, those that are in progress already excepted. It does
-// not wait for them.
+// Do begins operations on instances of a pool, in that order, but none on an instance that another is in progress on,
+// other than a recall of one that is being drained. It does not wait for them.
 func (a *Actor) Do(pool spec.Pool, template string, ops []fleet.Op) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, op := range ops {
-		if j := a.jobs[pool.Name][op.Instance]; j != nil && j.endedAt.IsZero() {
+		before := a.jobs[pool.Name][op.Instance]
+		if before != nil && !before.endedAt.IsZero() {
+			before = nil
+		}
+		if before != nil && (op.Kind != fleet.Recall || before.op.Kind != fleet.Drain) {
 			continue
 		}
-		j := &job{op: op, pool: pool, template: template, log: a.Log.With("pool", pool.Name, "instance", op.Instance)}
+		j := &job{
+			op: op, pool: pool, template: template, drain: before, done: make(chan struct{}),
+			log: a.Log.With("pool", pool.Name, "instance", op.Instance),
+		}
 		j.ctx, j.abandon = context.WithCancel(context.Background())
 		if a.jobs == nil {
 			a.jobs = map[string]map[string]*job{}
@@ -174,6 +187,9 @@ func (a *Actor) Abandon(pool string) (idle bool) {
 			j.abandon()
 			idle = false
 		}
+		if j.drain != nil {
+			j.drain.abandon()
+		}
 	}
 	if idle {
 		delete(a.jobs, pool)
@@ -185,17 +201,24 @@ func (a *Actor) Abandon(pool string) (idle bool) {
 // carryOut does a job; its error is why a start or an adoption failed. An interrupted job returns errInterrupted.
 func (a *Actor) carryOut(j *job, starts chan struct{}) error {
 	switch j.op.Kind {
-	case fleet.Start, fleet.Adopt:
+	case fleet.Start, fleet.Adopt, fleet.Warm:
 		select {
 		case starts <- struct{}{}:
 			defer func() { <-starts }()
 		case <-j.ctx.Done():
 			return errInterrupted
 		}
-		if j.op.Kind == fleet.Start {
+		switch j.op.Kind {
+		case fleet.Start:
 			return a.start(j)
+		case fleet.Warm:
+			return a.warm(j)
 		}
 		return a.adopt(j)
+	case fleet.Enlist:
+		return a.enlist(j)
+	case fleet.Recall:
+		return a.recall(j)
 	case fleet.Drain:
 		return a.drain(j)
 	case fleet.Remove:
@@ -207,23 +230,42 @@ func (a *Actor) carryOut(j *job, starts chan struct{}) error {
 // errInterrupted ends a job that is to be begun again, by whoever may act then.
 var errInterrupted = errors.New("interrupted")
 
-// finish records the end of a job and tells.
+// finish records the end of a job and tells. A drain that a recall came too late for is what the instance is at again.
 func (a *Actor) finish(j *job, err error) {
 	j.abandon()
 	a.mu.Lock()
-	if errors.Is(err, errInterrupted) {
+	switch current := a.jobs[j.pool.Name][j.op.Instance]; {
+	case current != j: // a recall has taken its place
+		j.endedAt = time.Now()
+	case j.drain != nil && err != nil && j.drain.endedAt.IsZero():
+		a.jobs[j.pool.Name][j.op.Instance] = j.drain
+		a.over(j, err)
+	case errors.Is(err, errInterrupted), errors.Is(err, errElsewhere):
 		delete(a.jobs[j.pool.Name], j.op.Instance)
-	} else {
+	default:
 		j.endedAt, j.failed, j.note = time.Now(), err != nil, ""
-		if a.ended == nil {
-			a.ended = map[string][]fleet.Ended{}
-		}
-		a.ended[j.pool.Name] = append(a.ended[j.pool.Name], fleet.Ended{Op: j.op, Template: j.template, Err: err})
+		a.over(j, err)
 	}
+	j.drain = nil
 	a.mu.Unlock()
+	close(j.done)
 	if a.Wake != nil {
 		a.Wake()
 	}
+}
+
+// over adds to the operations that have ended. It needs a.mu.
+func (a *Actor) over(j *job, err error) {
+	if a.ended == nil {
+		a.ended = map[string][]fleet.Ended{}
+	}
+	a.ended[j.pool.Name] = append(a.ended[j.pool.Name], fleet.Ended{Op: j.op, Template: j.template, Err: err})
+}
+
+func (a *Actor) setTemplate(j *job, template string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	j.template = template
 }
 
 // note says in words what a job waits for; empty when it is not held up.
@@ -237,7 +279,8 @@ func (a *Actor) note(j *job, text string) {
 	}
 }
 
-// insist tries one idempotent step until it succeeds, checking the term before each try. Its error is errInterrupted.
+// insist tries one idempotent step until it succeeds, checking the term before each try. Its error is errInterrupted,
+// or errElsewhere or errTooLate when the step says so.
 func (a *Actor) insist(j *job, step func(context.Context) error) error {
 	for {
 		if j.ctx.Err() != nil || a.Term.Check() != nil {
@@ -250,6 +293,8 @@ func (a *Actor) insist(j *job, step func(context.Context) error) error {
 			return nil
 		case j.ctx.Err() != nil || errors.Is(err, consul.ErrNotLeader):
 			return errInterrupted
+		case errors.Is(err, errElsewhere), errors.Is(err, errTooLate):
+			return err
 		}
 		a.note(j, err.Error())
 		pause(j.ctx, retryAfter)

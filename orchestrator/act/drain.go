@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/viot-project/viot/infra/docker"
-	"github.com/viot-project/viot/infra/spec"
 	"github.com/viot-project/viot/orchestrator/fleet"
 )
 
@@ -24,38 +23,85 @@ const (
 	diedLogLines = 5
 )
 
-// journalEntry is what the drain journal holds about an instance, for people: that the key exists is what counts.
-type journalEntry struct {
-	Since time.Time `json:"since"`
-}
-
 // drain takes an instance out of service without breaking a request: journal, deregister, wait until no balancer has
-// a connection to it in use, stop, remove, strike from the journal. Begun again anywhere it ends the same.
+// a connection to it in use, stop, remove, strike from the journal. Each phase is entered in the journal by
+// compare-and-set before the next begins, so that it goes on from there when it is begun again, by whomever, and ends
+// where a recall was entered before the stop.
 func (a *Actor) drain(j *job) error {
 	began := time.Now()
-	entry, err := json.Marshal(journalEntry{Since: began})
+	_, phase, err := a.enter(j, func(before fleet.Phase) (fleet.Phase, error) {
+		switch before {
+		case "", fleet.Recalled: // a recall that nobody carries on is at an end
+			return fleet.Journalled, nil
+		case fleet.Kept:
+			return fleet.Settled, nil // it was never in service
+		}
+		return before, nil
+	})
+	for err == nil && phase != "" {
+		next := fleet.Phase("")
+		switch phase {
+		case fleet.Journalled:
+			next, err = fleet.Deregistered, a.insist(j, func(ctx context.Context) error { return a.deregister(ctx, j) })
+		case fleet.Deregistered:
+			next, err = fleet.Settled, a.settleIfRunning(j)
+		case fleet.Settled:
+			next = fleet.Stopping
+		case fleet.Stopping:
+			err = a.stop(j)
+		}
+		if err == nil {
+			_, phase, err = a.enter(j, func(before fleet.Phase) (fleet.Phase, error) {
+				if before != phase && before != next {
+					return "", errElsewhere
+				}
+				return next, nil
+			})
+		}
+	}
 	if err != nil {
 		return err
 	}
-	key := spec.DrainKey(j.pool.Stack, j.pool.Name, j.op.Instance)
-	id, isRunning := "", false
+	j.log.Info("instance drained and removed", "took", time.Since(began).Round(time.Millisecond))
+	return nil
+}
+
+// settleIfRunning waits until a running instance has no request left. What one that does not run was serving is lost
+// already.
+func (a *Actor) settleIfRunning(j *job) error {
+	return a.insist(j, func(ctx context.Context) error {
+		c, err := a.Engine.InspectContainer(ctx, j.op.Instance)
+		if err != nil {
+			return ignoreNotFound(err)
+		}
+		if c.State != docker.Running && c.State != docker.Paused {
+			return nil
+		}
+		return a.settle(ctx, j)
+	})
+}
+
+// stop stops an instance and removes it.
+func (a *Actor) stop(j *job) error {
+	id := ""
 	steps := []func(context.Context) error{
-		func(ctx context.Context) error { return a.Term.Write(ctx, fleet.Write{Key: key, Value: entry}) },
-		func(ctx context.Context) error { return a.deregister(ctx, j) },
 		func(ctx context.Context) error {
 			c, err := a.Engine.InspectContainer(ctx, j.op.Instance)
-			id, isRunning = c.ID, c.State == docker.Running || c.State == docker.Paused
-			return ignoreNotFound(err)
-		},
-		func(ctx context.Context) error {
-			if !isRunning {
-				return nil // whatever it was serving is lost already
+			if err != nil {
+				return ignoreNotFound(err)
 			}
-			return a.settle(ctx, j)
-		},
-		func(ctx context.Context) error {
-			if !isRunning {
+			id = c.ID
+			switch c.State {
+			case docker.Paused: // so that it hears the signal
+				if err := a.Engine.UnpauseContainer(ctx, id); err != nil {
+					return ignoreNotFound(err)
+				}
+			case docker.Running:
+			default:
 				return nil
+			}
+			if err := a.Term.Check(); err != nil {
+				return err
 			}
 			return ignoreNotFound(a.Engine.StopContainer(ctx, id, time.Duration(j.pool.Template.StopGrace)))
 		},
@@ -65,27 +111,22 @@ func (a *Actor) drain(j *job) error {
 			}
 			return a.Engine.RemoveContainer(ctx, id)
 		},
-		func(ctx context.Context) error { return a.Term.Write(ctx, fleet.Write{Key: key}) },
 	}
 	for _, step := range steps {
 		if err := a.insist(j, step); err != nil {
 			return err
 		}
 	}
-	j.log.Info("instance drained and removed", "took", time.Since(began).Round(time.Millisecond))
 	return nil
 }
 
 // remove takes away what is left of a dead instance. It is journalled too: balancers keep the last instance of a pool
 // when Consul loses it, and let go of one that is meant to go.
 func (a *Actor) remove(j *job) error {
-	entry, err := json.Marshal(journalEntry{Since: time.Now()})
-	if err != nil {
+	if _, _, err := a.enter(j, func(fleet.Phase) (fleet.Phase, error) { return fleet.Stopping, nil }); err != nil {
 		return err
 	}
-	key := spec.DrainKey(j.pool.Stack, j.pool.Name, j.op.Instance)
 	steps := []func(context.Context) error{
-		func(ctx context.Context) error { return a.Term.Write(ctx, fleet.Write{Key: key, Value: entry}) },
 		func(ctx context.Context) error { return a.deregister(ctx, j) },
 		func(ctx context.Context) error {
 			c, err := a.Engine.InspectContainer(ctx, j.op.Instance)
@@ -97,7 +138,7 @@ func (a *Actor) remove(j *job) error {
 			}
 			return a.Engine.RemoveContainer(ctx, c.ID)
 		},
-		func(ctx context.Context) error { return a.Term.Write(ctx, fleet.Write{Key: key}) },
+		func(ctx context.Context) error { return a.Term.Write(ctx, fleet.Write{Key: journalKey(j)}) },
 	}
 	for _, step := range steps {
 		if err := a.insist(j, step); err != nil {

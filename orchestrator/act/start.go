@@ -13,6 +13,7 @@ import (
 	"github.com/viot-project/viot/infra/consul"
 	"github.com/viot-project/viot/infra/docker"
 	"github.com/viot-project/viot/infra/spec"
+	"github.com/viot-project/viot/orchestrator/fleet"
 )
 
 const (
@@ -26,11 +27,24 @@ const (
 // last words are part of the error.
 func (a *Actor) start(j *job) error {
 	began := time.Now()
+	id, err := a.create(j)
+	if err != nil {
+		return err
+	}
+	if err := a.boot(j, id, time.Now()); err != nil {
+		return err
+	}
+	j.log.Info("instance started", "took", time.Since(began).Round(time.Millisecond))
+	return nil
+}
+
+// create makes the instance's container and starts it.
+func (a *Actor) create(j *job) (id string, err error) {
 	t := j.pool.Template
 	if err := a.Term.Check(); err != nil {
-		return errInterrupted
+		return "", errInterrupted
 	}
-	id, err := a.Engine.CreateContainer(j.ctx, docker.ContainerSpec{
+	id, err = a.Engine.CreateContainer(j.ctx, docker.ContainerSpec{
 		Name: j.op.Instance, Image: t.Image, Command: t.Command, Env: t.Env, Network: t.Network,
 		Labels: map[string]string{
 			spec.LabelStack: j.pool.Stack, spec.LabelRole: spec.RoleInstance,
@@ -41,19 +55,15 @@ func (a *Actor) start(j *job) error {
 		// No CPU limit while it boots: see boot.
 	})
 	if err != nil {
-		return a.interrupted(j, err)
+		return "", a.interrupted(j, err)
 	}
 	if err := a.Term.Check(); err != nil {
-		return errInterrupted
+		return "", errInterrupted
 	}
 	if err := a.Engine.StartContainer(j.ctx, id); err != nil {
-		return a.failed(j, id, err)
+		return "", a.failed(j, id, err)
 	}
-	if err := a.boot(j, id, time.Now()); err != nil {
-		return err
-	}
-	j.log.Info("instance started", "took", time.Since(began).Round(time.Millisecond))
-	return nil
+	return id, nil
 }
 
 // adopt brings a running instance into service that nobody has registered.
@@ -62,9 +72,10 @@ func (a *Actor) adopt(j *job) error {
 	if err != nil {
 		return a.interrupted(j, err)
 	}
-	a.mu.Lock()
-	j.template = c.Labels[spec.LabelTemplate]
-	a.mu.Unlock()
+	a.setTemplate(j, c.Labels[spec.LabelTemplate])
+	if err := a.wake(j, c); err != nil {
+		return err
+	}
 	if err := a.boot(j, c.ID, time.Now()); err != nil {
 		return err
 	}
@@ -72,30 +83,50 @@ func (a *Actor) adopt(j *job) error {
 	return nil
 }
 
-// boot waits until a running container answers ready and registers it. Until then the container may use all the CPU
-// it can get, so that a small limit does not make its start slow; the limit of the template is set right before it is
-// registered.
+// boot waits until a running container answers ready and registers it. One that was kept as a standby is struck from
+// the journal before: if nothing comes after that, it is one that runs unregistered, which is to be adopted.
 func (a *Actor) boot(j *job, id string, began time.Time) error {
-	address, err := a.ready(j, id, began)
+	address, err := a.bootTo(j, id, began)
 	if err != nil {
-		return a.failed(j, id, err)
+		return err
 	}
-	t, s := j.pool.Template, j.pool.Service
-	if err := a.Term.Check(); err != nil {
-		return errInterrupted
-	}
-	if t.CPUs > 0 {
-		if err := a.Engine.UpdateContainer(j.ctx, id, t.CPUs, t.MemoryBytes, ""); err != nil {
-			return a.failed(j, id, err)
+	if j.op.Kind == fleet.Enlist {
+		if err := a.strike(j); err != nil {
+			return err
 		}
 	}
+	return a.register(j, address)
+}
+
+// bootTo waits until a running container answers ready and returns its address. Until then the container may use all
+// the CPU it can get, so that a small limit does not make its start slow; then it gets the limit of the template.
+func (a *Actor) bootTo(j *job, id string, began time.Time) (address string, err error) {
+	ctx, cancel := context.WithDeadline(j.ctx, began.Add(time.Duration(j.pool.Service.BootTimeout)))
+	defer cancel()
+	if address, err = a.ready(ctx, j, id); err != nil {
+		return "", a.failed(j, id, err)
+	}
+	if a.Term.Check() != nil {
+		return "", errInterrupted
+	}
+	if t := j.pool.Template; t.CPUs > 0 && !j.limited {
+		if err := a.Engine.UpdateContainer(j.ctx, id, t.CPUs, t.MemoryBytes, ""); err != nil {
+			return "", a.failed(j, id, err)
+		}
+	}
+	return address, nil
+}
+
+// register brings an instance that has answered ready into service. Consul's silence is not the instance's fault: it
+// is registered when Consul answers.
+func (a *Actor) register(j *job, address string) error {
+	s := j.pool.Service
 	meta := map[string]string{
 		spec.MetaStack: j.pool.Stack, spec.MetaPool: j.pool.Name, spec.MetaTemplate: j.template,
 	}
 	if s.MaxConnections > 0 {
 		meta[spec.MetaMaxConnections] = strconv.Itoa(s.MaxConnections)
 	}
-	// Consul's silence is not the instance's fault: it is registered when Consul answers.
 	return a.insist(j, func(ctx context.Context) error {
 		return a.Consul.Register(ctx, consul.Registration{
 			ID: j.op.Instance, Service: s.Name, Address: address, Port: s.Port, Meta: meta,
@@ -104,11 +135,10 @@ func (a *Actor) boot(j *job, id string, began time.Time) error {
 	})
 }
 
-// ready waits until the container answers ready and returns its address. Its error says why it never will.
-func (a *Actor) ready(j *job, id string, began time.Time) (address string, err error) {
-	limit := time.Duration(j.pool.Service.BootTimeout)
-	ctx, cancel := context.WithDeadline(j.ctx, began.Add(limit))
-	defer cancel()
+// ready waits until the container answers ready and returns its address. Its error says why it never will, or did not
+// until ctx ended.
+func (a *Actor) ready(ctx context.Context, j *job, id string) (address string, err error) {
+	began := time.Now()
 	var lookedAt time.Time
 	answer := errors.New("not asked yet")
 	for ctx.Err() == nil {
@@ -141,7 +171,7 @@ func (a *Actor) ready(j *job, id string, began time.Time) (address string, err e
 		}
 		pause(ctx, probeEvery)
 	}
-	return "", fmt.Errorf("not ready within %s: %w", limit, answer)
+	return "", fmt.Errorf("not ready within %s: %w", time.Since(began).Round(time.Millisecond), answer)
 }
 
 // probe asks once whether an instance is ready.

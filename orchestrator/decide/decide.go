@@ -48,6 +48,7 @@ type round struct {
 	problems []string   // what keeps the pool from being as declared
 	holds    []string   // why the size is not changed, or an instance not replaced
 	lost     int        // instances that are to be replaced
+	ordered  int        // new instances, not in Instances
 }
 
 // learn takes the newest results into memory.
@@ -58,8 +59,11 @@ func (r *round) learn() {
 		m.next = max(m.next, i.Number+1)
 	}
 	for _, e := range r.Ended {
-		if e.Err != nil && (e.Kind == fleet.Start || e.Kind == fleet.Adopt) {
+		if e.Err != nil && (e.Kind == fleet.Start || e.Kind == fleet.Adopt || e.Kind == fleet.Warm) {
 			m.boots.fail(e.Template, e.Err.Error(), r.now)
+		}
+		if e.Err != nil && e.Kind == fleet.Recall {
+			r.spoil(e.Instance)
 		}
 	}
 	for _, i := range r.Instances {

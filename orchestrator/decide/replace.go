@@ -28,6 +28,7 @@ func (r *round) reconcile() {
 	r.condemn()
 	r.start()
 	r.drain()
+	r.standby()
 }
 
 func (r *round) decide(kind fleet.Kind, cause string, ops ...fleet.Op) {
@@ -39,6 +40,8 @@ func (r *round) resume() {
 	for _, i := range r.Instances {
 		switch {
 		case i.Op != "":
+		case i.State == fleet.Draining && r.m.desired > r.count.Live && r.recallable(i):
+			// It is needed: see bring.
 		case i.State == fleet.Draining:
 			r.decide(fleet.Resume, i.Name+" was being drained", fleet.Op{Kind: fleet.Drain, Instance: i.Name})
 		case i.State == fleet.Stray:
@@ -90,6 +93,7 @@ func (r *round) condemn() {
 		}
 		r.lost++
 		r.take(i.Name)
+		r.spoil(i.Name)
 		r.decide(fleet.Replace, fmt.Sprintf("%s has failed its check for %s", i.Name, frozenAfter),
 			fleet.Op{Kind: fleet.Drain, Instance: i.Name})
 	}
@@ -111,12 +115,14 @@ func (r *round) take(name string) {
 	i := slices.IndexFunc(r.Instances, func(i fleet.Instance) bool { return i.Name == name })
 	r.Instances[i].Op, r.Instances[i].State = fleet.Drain, fleet.Draining
 	r.count = fleet.CountOf(r.Instances, r.Template)
+	r.count.Live += r.ordered
+	r.count.Booting += r.ordered
 }
 
 // outdated counts the live instances of another template than the current one.
 func (r *round) outdated() (n int, template string) {
 	for _, i := range r.Instances {
-		if i.Live() && i.State != fleet.Booting && i.Template != r.Template {
+		if i.Live() && i.State != fleet.Booting && r.outdates(i) {
 			n, template = n+1, i.Template
 		}
 	}
@@ -130,6 +136,10 @@ func (r *round) mayStart() bool { return !r.now.Before(r.m.boots.retryAt(r.Templ
 func (r *round) start() {
 	missing := r.m.desired - r.count.Live
 	outdated, old := r.outdated()
+	if n := min(missing, len(r.atHand())); n > 0 && !r.mayStart() { // a template that does not boot says nothing about them
+		r.decide(fleet.Heal, fmt.Sprintf("%d of %d instances are there", r.count.Live, r.m.desired), r.bring(n)...)
+		missing -= n
+	}
 	if b := r.m.boots; b.template == r.Template && b.failed > 0 {
 		if b.failed >= 2 || missing > 0 {
 			r.problems = append(r.problems, fmt.Sprintf("%d %s in a row did not come up: %s", b.failed, plural(b.failed, "instance"), b.reason))
@@ -159,14 +169,17 @@ func (r *round) start() {
 		switch {
 		case missing <= 0:
 		case r.kind == fleet.ScaleOut:
-			r.decide(fleet.ScaleOut, r.m.cause, r.startOps(missing)...)
+			r.decide(fleet.ScaleOut, r.m.cause, r.bring(missing)...)
 		default:
-			r.decide(fleet.Heal, fmt.Sprintf("%d of %d instances are there", r.count.Live, r.m.desired), r.startOps(missing)...)
+			r.decide(fleet.Heal, fmt.Sprintf("%d of %d instances are there", r.count.Live, r.m.desired), r.bring(missing)...)
 		}
 		return
 	}
-	if outdated > 0 && r.count.Live == r.m.desired && r.count.Booting == 0 {
-		r.decide(fleet.Roll, fmt.Sprintf("template %s replaces %s, %d to go", r.Template, old, outdated), r.startOps(1)...)
+	if r.Override.Paused {
+		return
+	}
+	if outdated > 0 && r.count.Live == r.m.desired && r.count.Booting == 0 && (!r.Override.RolloutPaused || r.asked(outdated)) {
+		r.decide(fleet.Roll, r.rollCause(old, outdated), r.bring(1)...)
 	}
 }
 
@@ -174,7 +187,7 @@ func (r *round) start() {
 func (r *round) replace(n int) {
 	for d := range r.plan.Decisions {
 		if n > 0 && r.plan.Decisions[d].Kind == fleet.Replace {
-			r.plan.Decisions[d].Ops = append(r.plan.Decisions[d].Ops, r.startOps(1)...)
+			r.plan.Decisions[d].Ops = append(r.plan.Decisions[d].Ops, r.bring(1)...)
 			n--
 		}
 	}
@@ -188,6 +201,7 @@ func (r *round) startOps(n int) []fleet.Op {
 		r.m.next++
 		r.count.Live++
 		r.count.Booting++
+		r.ordered++
 	}
 	return ops
 }
@@ -195,6 +209,9 @@ func (r *round) startOps(n int) []fleet.Op {
 // drain takes out what is too much. Ready instances go only while as many as decided on stay ready: what is still
 // booting does not serve yet.
 func (r *round) drain() {
+	if r.Override.Paused {
+		return
+	}
 	excess := r.count.Live - r.m.desired
 	if excess <= 0 {
 		return
@@ -202,10 +219,14 @@ func (r *round) drain() {
 	spare := r.count.Ready - r.m.desired
 	outdated, old := r.outdated()
 	var scaleIn, roll []fleet.Op
-	for _, v := range victims(r.Instances, r.Template) {
-		if excess <= 0 {
+	left := slices.DeleteFunc(slices.Clone(r.Instances), func(i fleet.Instance) bool { return !i.Live() })
+	passed := map[string]bool{}
+	for excess > 0 {
+		v, found := victim(left, passed, r.outdates)
+		if !found {
 			break
 		}
+		passed[v.Name] = true
 		switch {
 		case v.State == fleet.Ready && spare <= 0:
 			continue
@@ -214,16 +235,17 @@ func (r *round) drain() {
 		case r.count.Ready < r.m.desired:
 			continue // unready, but there is nothing better yet
 		}
+		left = slices.DeleteFunc(left, func(i fleet.Instance) bool { return i.Name == v.Name })
 		excess--
 		op := fleet.Op{Kind: fleet.Drain, Instance: v.Name}
-		if r.kind != fleet.ScaleIn && v.Template != r.Template {
+		if r.kind != fleet.ScaleIn && r.outdates(v) {
 			roll = append(roll, op)
 		} else {
 			scaleIn = append(scaleIn, op)
 		}
 	}
 	if len(roll) > 0 {
-		r.decide(fleet.Roll, fmt.Sprintf("template %s replaces %s, %d to go", r.Template, old, outdated-len(roll)), roll...)
+		r.decide(fleet.Roll, r.rollCause(old, outdated-len(roll)), roll...)
 	}
 	if len(scaleIn) > 0 {
 		cause := r.m.cause

@@ -2,18 +2,18 @@ package decide
 
 import (
 	"cmp"
-	"slices"
 
 	"github.com/viot-project/viot/orchestrator/fleet"
 )
 
-// victims orders the instances that may be drained, the one to go first first: what does not serve, then what is of
-// an old template, then what has least to finish, then the newest, whose connections and caches are worth least.
-func victims(instances []fleet.Instance, template string) []fleet.Instance {
-	var candidates []fleet.Instance
+// victim finds the instance that is to be drained first, among those that may be and were not passed over: what does
+// not serve, then what is outdated, then what is not the only one in service on its host, then what has least to finish
+// and to do, then what is on the host with most of them, then the newest, whose connections and caches are worth least.
+func victim(instances []fleet.Instance, passed map[string]bool, outdated func(fleet.Instance) bool) (best fleet.Instance, found bool) {
+	onHost := map[string]int{}
 	for _, i := range instances {
-		if i.Op == "" && (i.State == fleet.Ready || i.State == fleet.Unready) {
-			candidates = append(candidates, i)
+		if i.State == fleet.Ready {
+			onHost[i.Host]++
 		}
 	}
 	rank := func(b bool) int {
@@ -22,13 +22,22 @@ func victims(instances []fleet.Instance, template string) []fleet.Instance {
 		}
 		return 1
 	}
-	slices.SortFunc(candidates, func(a, b fleet.Instance) int {
+	lone := func(i fleet.Instance) bool { return i.State == fleet.Ready && len(onHost) > 1 && onHost[i.Host] == 1 }
+	before := func(a, b fleet.Instance) bool {
 		return cmp.Or(
 			rank(a.State == fleet.Unready)-rank(b.State == fleet.Unready),
-			rank(a.Template != template)-rank(b.Template != template),
+			rank(outdated(a))-rank(outdated(b)),
+			rank(!lone(a))-rank(!lone(b)),
 			cmp.Compare(a.InFlight, b.InFlight),
+			cmp.Compare(a.RPS, b.RPS),
+			onHost[b.Host]-onHost[a.Host],
 			b.Number-a.Number,
-		)
-	})
-	return candidates
+		) < 0
+	}
+	for _, i := range instances {
+		if i.Op == "" && (i.State == fleet.Ready || i.State == fleet.Unready) && !passed[i.Name] && (!found || before(i, best)) {
+			best, found = i, true
+		}
+	}
+	return best, found
 }

@@ -36,6 +36,7 @@ type Instance struct {
 	Since     time.Time `json:"since,omitzero"`   // since when its check has passed (Ready) or failed (Unready), as seen here
 	Detail    string    `json:"detail,omitempty"` // why it is Dead, or what its operation is waiting for
 	Op        OpKind    `json:"op,omitempty"`     // operation in progress; empty when none
+	Phase     Phase     `json:"phase,omitempty"`  // its entry in the drain journal; empty when it has none
 
 	SampledAt time.Time `json:"sampledAt,omitzero"` // when the three figures below were read; zero if never
 	RPS       float64   `json:"rps"`                // requests finished per second
@@ -87,7 +88,7 @@ type Sample struct {
 type Parts struct {
 	Containers    map[string]Container
 	Registrations map[string]Registration
-	Drains        map[string]bool // names in the drain journal
+	Drains        map[string]Phase // of those in the drain journal
 	Samples       map[string]Sample
 	Ops           map[string]OpState
 	ListedAt      time.Time // Containers is no older than this
@@ -129,7 +130,7 @@ func Assemble(stack, pool string, p Parts) []Instance {
 func (p Parts) assemble(name string) (i Instance, ok bool) {
 	c, hasContainer := p.Containers[name]
 	r, registered := p.Registrations[name]
-	journalled := p.Drains[name]
+	phase, journalled := p.Drains[name]
 	op, busy := p.Ops[name]
 	if busy && !op.EndedAt.IsZero() {
 		// The operation is over, but what is known may be older than its effect: until the effect shows, the
@@ -138,8 +139,14 @@ func (p Parts) assemble(name string) (i Instance, ok bool) {
 		switch {
 		case op.Kind == Drain || op.Kind == Remove:
 			busy = hasContainer && stale || registered || journalled
+		case op.Kind == Recall && op.Failed:
+			busy = false // it goes on being drained
 		case op.Failed:
 			busy = hasContainer && stale
+		case op.Kind == Warm:
+			busy = !journalled || stale && (!c.Running || !c.Paused)
+		case op.Kind == Enlist || op.Kind == Recall:
+			busy = !registered || journalled || stale && (!c.Running || c.Paused)
 		default:
 			busy = !registered || !c.Running && stale
 		}
@@ -151,7 +158,7 @@ func (p Parts) assemble(name string) (i Instance, ok bool) {
 	i = Instance{
 		Name: name, Template: c.Template, Address: c.Address, StartedAt: c.StartedAt,
 		SampledAt: s.At, RPS: s.RPS, CPU: s.CPU, InFlight: s.InFlight, Errors: s.Errors, Throttled: s.Throttled, Suspect: s.Suspect,
-		Host: c.Host, Paused: c.Paused,
+		Host: c.Host, Paused: c.Paused, Phase: phase,
 	}
 	if i.Address == "" {
 		i.Address = r.Address
@@ -159,14 +166,23 @@ func (p Parts) assemble(name string) (i Instance, ok bool) {
 	if busy {
 		i.Op, i.Detail = op.Kind, op.Note
 	}
+	if busy && i.Template == "" && (op.Kind == Start || op.Kind == Adopt || op.Kind == Warm) {
+		i.Template = op.Template
+	}
 	switch {
-	case busy && (op.Kind == Start || op.Kind == Adopt):
+	case busy && (op.Kind == Start || op.Kind == Adopt || op.Kind == Enlist || op.Kind == Recall):
 		i.State = Booting
-		if i.Template == "" {
-			i.Template = op.Template
-		}
+	case busy && op.Kind == Warm:
+		i.State = Standby
 	case busy && op.Kind == Remove:
 		i.State = Dead
+	case !busy && phase == Kept && c.Running:
+		i.State = Standby
+	case !busy && phase == Kept:
+		i.State, i.Detail = Dead, c.Detail
+		if !hasContainer {
+			i.Detail = "its container is gone"
+		}
 	case busy || journalled:
 		i.State = Draining
 	case !hasContainer:

@@ -15,7 +15,8 @@ func TestAssemble(t *testing.T) {
 	exited := map[string]Container{name: {Name: name, Template: "a", Detail: "exited with code 1"}}
 	passing := map[string]Registration{name: {Name: name, Passing: true, Since: now}}
 	critical := map[string]Registration{name: {Name: name, Since: now}}
-	journalled := map[string]bool{name: true}
+	journalled := map[string]Phase{name: Journalled}
+	kept, paused := map[string]Phase{name: Kept}, map[string]Container{name: {Name: name, Template: "a", Running: true, Paused: true}}
 	op := func(kind OpKind, endedAt time.Time, failed bool) map[string]OpState {
 		return map[string]OpState{name: {Op: Op{kind, name}, Template: "a", EndedAt: endedAt, Failed: failed}}
 	}
@@ -50,6 +51,18 @@ func TestAssemble(t *testing.T) {
 		{"drained, list is older", Parts{Containers: runs, Ops: op(Drain, after, false)}, "draining drain"},
 		{"drained, journal not seen yet", Parts{Drains: journalled, Ops: op(Drain, before, false)}, "draining drain"},
 		{"drained", Parts{Ops: op(Drain, before, false)}, ""},
+		{"a standby", Parts{Containers: paused, Drains: kept}, "standby"},
+		{"a standby that runs", Parts{Containers: runs, Drains: kept}, "standby"},
+		{"a standby that died", Parts{Containers: exited, Drains: kept}, "dead"},
+		{"being warmed, not created yet", Parts{Drains: kept, Ops: op(Warm, inProgress, false)}, "standby warm"},
+		{"warmed, list is older", Parts{Containers: runs, Drains: kept, Ops: op(Warm, after, false)}, "standby warm"},
+		{"warmed, journal not seen yet", Parts{Containers: paused, Ops: op(Warm, before, false)}, "standby warm"},
+		{"warmed", Parts{Containers: paused, Drains: kept, Ops: op(Warm, before, false)}, "standby"},
+		{"being enlisted", Parts{Containers: paused, Drains: kept, Ops: op(Enlist, inProgress, false)}, "booting enlist"},
+		{"enlisted, journal is older", Parts{Containers: runs, Registrations: passing, Drains: kept, Ops: op(Enlist, before, false)}, "booting enlist"},
+		{"enlisted", Parts{Containers: runs, Registrations: passing, Ops: op(Enlist, before, false)}, "ready"},
+		{"being recalled", Parts{Containers: runs, Drains: journalled, Ops: op(Recall, inProgress, false)}, "booting recall"},
+		{"recalled too late", Parts{Containers: runs, Drains: journalled, Ops: op(Recall, after, true)}, "draining"},
 		{"removed, registration still seen", Parts{Registrations: critical, Ops: op(Remove, before, false)}, "dead remove"},
 		{"removed", Parts{Ops: op(Remove, before, false)}, ""},
 	}

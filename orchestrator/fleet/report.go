@@ -26,4 +26,6 @@ type PoolReport struct {
 type Write struct {
 	Key   string
 	Value []byte
+	If    bool   // only when the key's ModifyIndex still is Index, 0 meaning that it must not exist
+	Index uint64 //
 }

@@ -14,9 +14,14 @@ type Client struct{ *consul.Client }
 func (c Client) WriteFenced(ctx context.Context, key, session string, writes []fleet.Write) error {
 	ops := make([]consul.Op, len(writes))
 	for i, w := range writes {
-		if w.Value == nil {
+		switch {
+		case w.Value == nil && w.If:
+			ops[i] = consul.OpDeleteIf(w.Key, w.Index)
+		case w.Value == nil:
 			ops[i] = consul.OpDelete(w.Key)
-		} else {
+		case w.If:
+			ops[i] = consul.OpPutIf(w.Key, w.Value, w.Index)
+		default:
 			ops[i] = consul.OpPut(w.Key, w.Value)
 		}
 	}

@@ -22,7 +22,8 @@ type Consul interface {
 	DestroySession(ctx context.Context, id string) error
 	Acquire(ctx context.Context, key string, value []byte, session string) (bool, error)
 	WatchKey(ctx context.Context, key string, index uint64, wait time.Duration) (consul.KV, uint64, error)
-	// WriteFenced makes all the writes or none, and only while session holds key; consul.ErrNotLeader when it does not.
+	// WriteFenced makes all the writes or none, and only while session holds key; consul.ErrNotLeader when it does not,
+	// consul.ErrConflict when one of them was conditional and came too late.
 	WriteFenced(ctx context.Context, key, session string, writes []fleet.Write) error
 }
 

@@ -211,7 +211,7 @@ func (l *Loop) decide(ctx context.Context, d fleet.Declaration, now time.Time) e
 	p.instances, p.inputs = s.Instances, plan.Inputs
 	status = spec.Status{
 		Pool: d.Name, ObservedIndex: s.Index, Template: s.Template, Desired: plan.Desired,
-		Ready: count.Ready, Updated: count.Updated, Booting: count.Booting, Draining: count.Draining,
+		Ready: count.Ready, Updated: count.Updated, Booting: count.Booting, Draining: count.Draining, Standby: count.Standby,
 		Next: plan.Next, Cause: plan.Cause, Problem: plan.Problem, Leader: l.Identity,
 	}
 	// What was decided is written before it is done: the write fails when another leads, and a successor knows it.

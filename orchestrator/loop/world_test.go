@@ -489,6 +489,41 @@ func (c *client) UpdateContainer(ctx context.Context, id string, cpus float64, _
 	})
 }
 
+func (c *client) PauseContainer(ctx context.Context, id string) error {
+	return c.setPaused(ctx, id, "pause", docker.Running, docker.Paused)
+}
+
+func (c *client) UnpauseContainer(ctx context.Context, id string) error {
+	return c.setPaused(ctx, id, "unpause", docker.Paused, docker.Running)
+}
+
+func (c *client) setPaused(ctx context.Context, id, verb string, from, to docker.State) error {
+	return c.engine(ctx, func() error {
+		b := c.w.byID(id)
+		if b == nil {
+			return docker.ErrNotFound
+		}
+		c.leads(verb + " " + b.spec.Name)
+		if c.w.registered[b.spec.Name] != nil {
+			c.w.wrong("%s %s while it is registered", verb, b.spec.Name)
+		}
+		return c.effect(verb+" "+b.spec.Name, func() error {
+			if b.state != from && b.state != to {
+				return errors.New("container does not run")
+			}
+			if b.state != to {
+				b.state = to
+				action := docker.Action("pause")
+				if to == docker.Running {
+					action = "unpause"
+				}
+				c.w.emit(action, b)
+			}
+			return nil
+		})
+	})
+}
+
 func (c *client) StopContainer(ctx context.Context, id string, _ time.Duration) error {
 	return c.engine(ctx, func() error {
 		b := c.w.byID(id)
@@ -648,7 +683,7 @@ func (c *client) Register(ctx context.Context, r consul.Registration) error {
 		return c.effect("register "+r.ID, func() error {
 			c.w.registered[r.ID] = &registration{r, true}
 			if b := c.w.boxes[r.ID]; b != nil {
-				if !b.outAt.IsZero() {
+				if !b.outAt.IsZero() && c.w.kv[spec.DrainKey(stack, service, r.ID)].Key != "" {
 					c.w.wrong("register %s, which was taken out to be drained", r.ID)
 				}
 				b.wasIn, b.outAt = true, time.Time{}
@@ -728,6 +763,11 @@ func (c *client) WriteFenced(ctx context.Context, key, holder string, writes []f
 			return consul.ErrNotLeader
 		}
 		return c.effect("", func() error {
+			for _, write := range writes {
+				if write.If && c.w.kv[write.Key].ModifyIndex != write.Index {
+					return consul.ErrConflict
+				}
+			}
 			for _, write := range writes {
 				if write.Value == nil {
 					delete(c.w.kv, write.Key)

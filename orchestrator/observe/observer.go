@@ -54,7 +54,7 @@ type Observer struct {
 	mu             sync.Mutex
 	declared       map[string]fleet.Declaration // by pool
 	poolsKnown     bool
-	drains         map[string]map[string]bool // pool → instance names
+	drains         map[string]map[string]fleet.Phase // pool → instance
 	drainsKnown    bool
 	overrides      map[string]override // by pool
 	overridesKnown bool
@@ -82,7 +82,7 @@ var errNotYet = errors.New("not asked yet")
 func (o *Observer) Run(ctx context.Context) error {
 	o.mu.Lock()
 	o.declared, o.poolsKnown = map[string]fleet.Declaration{}, false
-	o.drains, o.drainsKnown = map[string]map[string]bool{}, false
+	o.drains, o.drainsKnown = map[string]map[string]fleet.Phase{}, false
 	o.overrides, o.overridesKnown = map[string]override{}, false
 	o.died, o.gone, o.toInspect = map[string]string{}, map[string]bool{}, map[string]bool{}
 	o.crews, o.engineErr, o.host = map[string]*crew{}, errNotYet, fleet.Host{}
@@ -195,16 +195,16 @@ func (o *Observer) followDrains(ctx context.Context) {
 		if err != nil {
 			return 0, err
 		}
-		drains := map[string]map[string]bool{}
+		drains := map[string]map[string]fleet.Phase{}
 		for _, kv := range kvs {
 			pool, instance, ok := strings.Cut(strings.TrimPrefix(kv.Key, prefix), "/")
 			if !ok || instance == "" {
 				continue
 			}
 			if drains[pool] == nil {
-				drains[pool] = map[string]bool{}
+				drains[pool] = map[string]fleet.Phase{}
 			}
-			drains[pool][instance] = true
+			drains[pool][instance] = fleet.ReadEntry(kv.Value).Phase
 		}
 		o.mu.Lock()
 		o.drains, o.drainsKnown = drains, true

@@ -1,0 +1,133 @@
+package decide
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/viot-project/viot/infra/spec"
+	"github.com/viot-project/viot/orchestrator/fleet"
+)
+
+// bring orders n instances, the soonest first: those that are being drained and can be recalled, then standbys, then
+// new ones.
+func (r *round) bring(n int) []fleet.Op {
+	ops := r.atHand()
+	ops = ops[:min(n, len(ops))]
+	for _, op := range ops {
+		r.Instances = slices.Clone(r.Instances) // the snapshot is the caller's
+		i := slices.IndexFunc(r.Instances, func(i fleet.Instance) bool { return i.Name == op.Instance })
+		r.Instances[i].Op, r.Instances[i].State = op.Kind, fleet.Booting
+	}
+	r.count = fleet.CountOf(r.Instances, r.Template)
+	r.count.Live += r.ordered
+	r.count.Booting += r.ordered
+	return append(ops, r.startOps(n-len(ops))...)
+}
+
+// atHand are the operations that bring instances into service which are there already, the soonest first.
+func (r *round) atHand() (ops []fleet.Op) {
+	for _, i := range r.Instances {
+		if r.recallable(i) {
+			ops = append(ops, fleet.Op{Kind: fleet.Recall, Instance: i.Name})
+		}
+	}
+	for _, i := range r.Instances {
+		if i.State == fleet.Standby && i.Op == "" && !r.outdates(i) {
+			ops = append(ops, fleet.Op{Kind: fleet.Enlist, Instance: i.Name})
+		}
+	}
+	return ops
+}
+
+// recallable says whether an instance's drain may be called off. Whether it still can, its journal decides.
+func (r *round) recallable(i fleet.Instance) bool {
+	return i.State == fleet.Draining && (i.Op == "" || i.Op == fleet.Drain) && !r.m.spoiled[i.Name] && !r.outdates(i) &&
+		(i.Phase == fleet.Journalled || i.Phase == fleet.Deregistered || i.Phase == fleet.Settled || i.Phase == fleet.Recalled)
+}
+
+// spoil notes that an instance is not to be recalled, and forgets those that are gone.
+func (r *round) spoil(name string) {
+	spoiled := map[string]bool{name: true}
+	for _, i := range r.Instances {
+		if r.m.spoiled[i.Name] {
+			spoiled[i.Name] = true
+		}
+	}
+	r.m.spoiled = spoiled
+}
+
+// outdates says whether an instance is to be replaced: it is of another template, or an operator has asked for it.
+func (r *round) outdates(i fleet.Instance) bool {
+	return i.Template != r.Template || slices.Contains(r.Override.Drain, i.Name)
+}
+
+// asked says whether an operator has asked for one of the outdated instances to go.
+func (r *round) asked(outdated int) bool {
+	return outdated > 0 && slices.ContainsFunc(r.Instances, func(i fleet.Instance) bool {
+		return i.Live() && slices.Contains(r.Override.Drain, i.Name)
+	})
+}
+
+// rollCause says why an instance replaces another while n are to be replaced.
+func (r *round) rollCause(template string, n int) string {
+	if template == r.Template {
+		return fmt.Sprintf("an operator asked for it to be drained, %d to go", n)
+	}
+	return fmt.Sprintf("template %s replaces %s, %d to go", r.Template, template, n)
+}
+
+// standby keeps as many standbys as the policy asks for, once the pool itself has what it needs. They are of the
+// current template; those of another go when no instance in service is of it any more.
+func (r *round) standby() {
+	if r.Override.Paused || r.count.Live < r.m.desired {
+		return
+	}
+	want := r.Pool.Policy.Standby
+	var kept, surplus []fleet.Instance
+	outdated, _ := r.outdated()
+	for _, i := range r.Instances {
+		switch {
+		case i.State != fleet.Standby:
+		case r.outdates(i) && (outdated == 0 || slices.Contains(r.Override.Drain, i.Name)):
+			surplus = append(surplus, i)
+		case !r.outdates(i):
+			kept = append(kept, i)
+		}
+	}
+	if n := len(kept) - want.Count; n > 0 {
+		surplus = append(surplus, kept[len(kept)-n:]...)
+		kept = kept[:len(kept)-n]
+	}
+	var ops []fleet.Op
+	for _, i := range surplus {
+		if i.Op == "" {
+			ops = append(ops, fleet.Op{Kind: fleet.Drain, Instance: i.Name})
+		}
+	}
+	if len(ops) > 0 {
+		r.decide(fleet.ScaleIn, fmt.Sprintf("%d standbys are wanted", want.Count), ops...)
+	}
+	ops = nil
+	for _, i := range kept {
+		if i.Op == "" && i.Paused != want.Paused { // its warming was interrupted, or the policy has changed
+			ops = append(ops, fleet.Op{Kind: fleet.Warm, Instance: i.Name})
+		}
+	}
+	if missing := want.Count - len(kept); missing > 0 && r.mayStart() && outdated == 0 {
+		if r.m.boots.template == r.Template && r.m.boots.failed > 0 {
+			missing = 1
+		}
+		for range missing {
+			ops = append(ops, fleet.Op{Kind: fleet.Warm, Instance: spec.InstanceName(r.Pool.Stack, r.Pool.Name, r.m.next)})
+			r.m.next++
+		}
+	}
+	if len(ops) > 0 {
+		r.decide(fleet.Heal, fmt.Sprintf("%d of %d standbys are warm", len(kept)-len(warming(kept)), want.Count), ops...)
+	}
+}
+
+// warming are the standbys that an operation is in progress on.
+func warming(standbys []fleet.Instance) []fleet.Instance {
+	return slices.DeleteFunc(slices.Clone(standbys), func(i fleet.Instance) bool { return i.Op == "" })
+}
