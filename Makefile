@@ -72,7 +72,7 @@ bench-reaction: tools ## Time from a load step to the first request served by a 
 bench-drain: tools ## Count failed requests over scale-in and rolling-update cycles.
 	@$(TOOL)/bench.sh drain
 
-bench-balancer: ## Time from a registration in Consul to the first request served, and from a deregistration to the last.
+bench-balancer: ## Time from a registration in Consul to the first request served, from a deregistration to the last, and to the answers of held requests.
 	@$(TOOL)/bench.sh balancer
 
 bench-cse: ## Measure one CSE on PostgreSQL: creates, retrieves, discovery and memory at a million resources, fan-out, and two beside one.

@@ -11,6 +11,7 @@ calibration) name=BenchmarkCalibration ;;
 balancer)
 	engines
 	go test -run '^$' -bench '^BenchmarkRegistration$' -benchtime 200x -count 1 ./orchestrator/balancer
+	go test -run '^$' -bench '^BenchmarkHold$' -benchtime 30x -count 1 ./orchestrator/balancer
 	exit
 	;;
 cse)

@@ -1,6 +1,9 @@
 package balancer_test
 
 import (
+	"fmt"
+	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,5 +46,49 @@ func BenchmarkRegistration(b *testing.B) {
 		if err := figure.Print(root, f.name, figure.Spread(f.durations)...); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkHold measures, with 20 requests held at a pool that has no instance: from the call that registers one to each
+// of their answers. It includes what BenchmarkRegistration measures. -benchtime 30x makes 30 rounds.
+func BenchmarkHold(b *testing.B) {
+	w := newWorld(b)
+	var waited []time.Duration
+	for b.Loop() {
+		var mu sync.Mutex
+		var answered []time.Time
+		var asked sync.WaitGroup
+		for range 20 {
+			asked.Go(func() {
+				status, by := w.do("POST", "/")
+				mu.Lock()
+				defer mu.Unlock()
+				if answered = append(answered, time.Now()); status != http.StatusOK {
+					b.Errorf("held request: got status %d by %q, want 200", status, by)
+				}
+			})
+		}
+		eventually(b, "all are held", func() error {
+			var s balancer.ServiceStatus
+			if w.get("/v1/services/cse", &s); s.Held != 20 {
+				return fmt.Errorf("%d are held", s.Held)
+			}
+			return nil
+		})
+		i := w.newInstance()
+		began := time.Now()
+		w.register(i, 0)
+		asked.Wait()
+		for _, at := range answered {
+			waited = append(waited, at.Sub(began))
+		}
+		w.drain(i)
+	}
+	root, err := testkit.Root()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := figure.Print(root, "lb-hold", figure.Spread(waited)...); err != nil {
+		b.Fatal(err)
 	}
 }
