@@ -33,6 +33,8 @@ type Config struct {
 	Releases          []string      // accepted release versions; the first is answered when a request has none
 	DrainTimeout      time.Duration // how long requests in flight may take to finish after the end was asked for
 	RequestTimeout    time.Duration // for one request
+	HeaderTimeout     time.Duration // for a client to send the header of a request
+	IdleTimeout       time.Duration // how long a connection may be open without a request
 	// NotificationGiveUp is how long the target of a notification may be out of reach before what is for it is dropped; 0 is an hour.
 	NotificationGiveUp time.Duration
 	// MaxPendingNotifications is how many may wait of all subscriptions of one originator; 0 is any number.
@@ -69,6 +71,8 @@ func ParseConfig(args []string, getenv func(string) string, output io.Writer) (C
 	f.StringVar(&releases, "releases", "2a,3,4", "accepted release versions (X-M2M-RVI), separated by commas; the first is the default")
 	f.DurationVar(&c.DrainTimeout, "drain-timeout", 10*time.Second, "how long requests may take to finish after SIGTERM")
 	f.DurationVar(&c.RequestTimeout, "request-timeout", 10*time.Second, "longest time for one request")
+	f.DurationVar(&c.HeaderTimeout, "header-timeout", 10*time.Second, "longest time for a client to send the header of a request")
+	f.DurationVar(&c.IdleTimeout, "idle-timeout", 2*time.Minute, "longest time for a connection without a request")
 	f.DurationVar(&c.NotificationGiveUp, "notification-give-up", time.Hour, "how long notifications wait for a target that cannot be reached")
 	f.IntVar(&c.MaxPendingNotifications, "max-pending-notifications", 100_000,
 		"most notifications that wait, of all subscriptions of one originator; those of low notificationStoragePriority are dropped first; 0 for any number")
@@ -160,7 +164,7 @@ func (c Config) check() error {
 		flag  string
 		value time.Duration
 	}{{"drain-timeout", c.DrainTimeout}, {"request-timeout", c.RequestTimeout}, {"long-request-timeout", c.LongTimeout},
-		{"notification-give-up", c.NotificationGiveUp}} {
+		{"header-timeout", c.HeaderTimeout}, {"idle-timeout", c.IdleTimeout}, {"notification-give-up", c.NotificationGiveUp}} {
 		if d.value <= 0 {
 			wrong(d.flag, "must be longer than 0, got %s", d.value)
 		}

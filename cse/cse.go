@@ -135,23 +135,20 @@ func New(c Config, s store.Store, log hclog.Logger) *Server {
 // Handler serves requests, probes and metrics.
 func (v *Server) Handler() http.Handler { return v.handler }
 
-// Bounds of a connection, against clients that are slow or gone.
-const (
-	headerTimeout = 10 * time.Second
-	idleTimeout   = 2 * time.Minute
-	maxHeader     = 64 << 10
-)
+// maxHeader bounds the header of a request, bytes.
+const maxHeader = 64 << 10
 
 // Serve answers on l until ctx ends, then drains within the drain timeout: /readyz fails and answers close their connections from
 // that moment, requests that still come are served until none does, those in flight finish. It returns nil after a drain, even
 // if some requests took too long and were cut off.
 func (v *Server) Serve(ctx context.Context, l net.Listener) error {
 	server := &http.Server{
-		Handler:           v.handler,
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       headerTimeout + v.config.RequestTimeout,
-		WriteTimeout:      headerTimeout + 2*v.config.RequestTimeout,
-		IdleTimeout:       idleTimeout,
+		Handler: v.handler,
+		// Clients that are slow or gone do not keep their connections.
+		ReadHeaderTimeout: v.config.HeaderTimeout,
+		ReadTimeout:       v.config.HeaderTimeout + v.config.RequestTimeout,
+		WriteTimeout:      v.config.HeaderTimeout + 2*v.config.RequestTimeout,
+		IdleTimeout:       v.config.IdleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		TLSConfig:         v.config.Security.serverTLS(v.log),
 		Protocols:         protocols(),

@@ -95,7 +95,11 @@ func deploy(t *testing.T, address string, n int, flags ...string) []string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		url := "http://" + listener.Addr().String()
+		scheme := "http://"
+		if slices.Contains(flags, "-tls-certificate") {
+			scheme = "https://"
+		}
+		url := scheme + listener.Addr().String()
 		args := []string{"-store", address, "-point-of-access", url, "-cors-origins", "https://app.example", "-drain-timeout", "2s"}
 		config, err := cse.ParseConfig(append(args, flags...), func(string) string { return "" }, io.Discard)
 		if err != nil {
