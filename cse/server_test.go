@@ -209,6 +209,9 @@ func (brokenStore) Get(_ context.Context, a primitive.Address, _ time.Time) (sto
 	}
 	return store.Node{}, errAway
 }
+func (brokenStore) Look(context.Context, store.View) (store.Sight, error) {
+	return store.Sight{}, errAway
+}
 func (brokenStore) Create(context.Context, store.Creation) (resource.Resource, error) {
 	return resource.Resource{}, errAway
 }
@@ -279,7 +282,7 @@ func TestProbesAndMetrics(t *testing.T) {
 	}
 }
 
-// slowStore answers Get when told to.
+// slowStore answers Look when told to.
 type slowStore struct {
 	brokenStore
 	entered, leave chan struct{}
@@ -295,13 +298,10 @@ func (slowStore) Take(context.Context, time.Time, time.Duration, int, int) ([]st
 	return nil, nil
 }
 func (slowStore) Wake(string) (<-chan struct{}, func()) { return nil, func() {} }
-func (s slowStore) Get(_ context.Context, a primitive.Address, _ time.Time) (store.Node, error) {
-	if a == made {
-		return store.Node{}, nil
-	}
+func (s slowStore) Look(context.Context, store.View) (store.Sight, error) {
 	s.entered <- struct{}{}
 	<-s.leave
-	return store.Node{}, store.ErrNotFound
+	return store.Sight{}, store.ErrNotFound
 }
 
 // TestDrain asks an instance to end while a request is in flight: the request is answered, /readyz fails, Serve returns.

@@ -123,6 +123,9 @@ func (d *Dispatcher) handle(ctx context.Context, r primitive.Request) (primitive
 	if !d.Identity.Local(r.To) {
 		return q.forward(ctx)
 	}
+	if r.Operation == primitive.Retrieve && q.hybrid() {
+		return q.retrieve(ctx)
+	}
 	var err error
 	if q.to, err = d.resolve(ctx, r.To, now); err != nil {
 		return primitive.Response{}, err
@@ -207,6 +210,8 @@ type request struct {
 	primitive.Request
 	d          *Dispatcher
 	to         primitive.Address
+	below      string      // names that lead down from to, which then is an identifier, until the store has been asked; mostly empty
+	sight      store.Sight // what a retrieve found
 	now        time.Time
 	originator string      // From in CSE-relative form
 	done       *store.Task // stored with what the request deletes, see doneOf; nil if there is none

@@ -64,22 +64,22 @@ func (q *request) subscriptions(ctx context.Context, r resource.Resource) ([]res
 	return page.Resources, err
 }
 
-// retrieved tells those who monitor retrieves of r.
-func (q *request) retrieved(ctx context.Context, r resource.Resource) error {
-	list, err := q.watchers(ctx, r)
-	if err != nil || len(list) == 0 {
-		return err
+// retrieved tells those who monitor retrieves of n.
+func (q *request) retrieved(ctx context.Context, n store.Node) error {
+	if len(n.Subscriptions) == 0 {
+		return nil
 	}
-	return q.add(ctx, list, event{operation: primitive.Retrieve, originator: q.originator, at: q.now, subject: r, affected: r})
+	r := n.Resource
+	return q.add(ctx, n.Subscriptions, event{operation: primitive.Retrieve, originator: q.originator, at: q.now, subject: r, affected: r})
 }
 
-// missedInstance tells that an instance of r, which has none, was to be retrieved.
-func (q *request) missedInstance(ctx context.Context, r resource.Resource) error {
-	list, err := q.subscriptions(ctx, r)
-	if err != nil || len(list) == 0 {
-		return err
+// missedInstance tells that an instance was to be retrieved of the governor of n, which has none.
+func (q *request) missedInstance(ctx context.Context, n store.Node) error {
+	if len(n.Subscriptions) == 0 {
+		return nil
 	}
-	return q.add(ctx, list, event{kind: eventNoChild, originator: q.originator, at: q.now, subject: r, affected: r})
+	r := n.Governor
+	return q.add(ctx, n.Subscriptions, event{kind: eventNoChild, originator: q.originator, at: q.now, subject: r, affected: r})
 }
 
 func (q *request) add(ctx context.Context, list []resource.Resource, e event) error {

@@ -48,16 +48,19 @@ var group = behaviour{
 	changed: func(q *request, _ store.Node, r resource.Resource) (store.Effects, error) { return checkLater(q, r) },
 	permit:  permitGroup,
 	notify:  notifyGroup,
-	show: func(ctx context.Context, q *request, n *store.Node) error {
+	show: func(_ context.Context, q *request, n *store.Node) error {
 		a, err := n.Resource.Decode()
-		if err != nil {
+		if err != nil || len(q.sight.Missing) == 0 {
 			return err
 		}
-		present, err := q.present(ctx, a.Strings("mid"))
-		if err != nil {
-			return err
+		missing := make(map[string]bool, len(q.sight.Missing))
+		for _, id := range q.sight.Missing {
+			missing[id] = true
 		}
-		setMembers(a, present)
+		setMembers(a, slices.DeleteFunc(a.Strings("mid"), func(id string) bool {
+			owner, _, _ := strings.Cut(id, "/")
+			return q.d.Identity.Local(id) && missing[owner]
+		}))
 		n.Resource.Attributes = a.Encode()
 		return nil
 	},
@@ -245,41 +248,6 @@ func noMember(id string, err error) error {
 		return err
 	}
 	return primitive.Errorf(primitive.NotFound, "the member %q does not exist", id)
-}
-
-// presentPage is how many members are looked for in one query.
-const presentPage = 500
-
-// present are those of the members ids that exist, as far as this CSE can tell.
-func (q *request) present(ctx context.Context, ids []string) ([]string, error) {
-	exists := map[string]bool{}
-	var own []primitive.AttributeCondition
-	for _, id := range ids {
-		if q.d.Identity.Local(id) {
-			owner, _, _ := strings.Cut(id, "/")
-			own = append(own, primitive.AttributeCondition{Name: "ri", Value: owner})
-		}
-	}
-	exists[q.d.Identity.BaseID()] = true
-	for page := range slices.Chunk(own, presentPage) {
-		found, err := q.d.Store.Find(ctx, store.Query{
-			Root: q.d.Identity.Name, Filter: primitive.Filter{Attributes: page}, Now: q.now, Limit: len(page),
-		})
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range found.Resources {
-			exists[r.ID] = true
-		}
-	}
-	var present []string
-	for _, id := range ids {
-		owner, _, _ := strings.Cut(id, "/")
-		if !q.d.Identity.Local(id) || exists[owner] {
-			present = append(present, id)
-		}
-	}
-	return present, nil
 }
 
 // unique is list without what stands in it already.

@@ -150,15 +150,24 @@ func (q *request) permitPolicies(n store.Node) error {
 	return &denial{who, n, primitive.Errorf(primitive.OriginatorHasNoPrivilege, "originator %q may not change the access control policies", q.From)}
 }
 
+// visitor is the identifier and the type of the resource by which the originator is registered here, if that is asked about; else the
+// identifier is empty.
+func (q *request) visitor() (id string, of resource.Type) {
+	if q.originator == q.d.Admin || q.below != "" || q.to.ID != q.d.Identity.BaseID() && q.to.Path != q.d.Identity.Name || q.to.Edge != "" {
+		return "", 0
+	}
+	if !strings.HasPrefix(q.originator, "/") {
+		return q.originator, resource.TypeAE
+	}
+	return strings.TrimPrefix(cseOf(strings.TrimPrefix(q.originator, "//"+q.d.Identity.SPID)), "/"), resource.TypeRemoteCSE
+}
+
 // registered reports whether the originator is an AE or a CSE registered here, or is known to such a CSE. It is only asked about requests
 // to the CSEBase.
 func (q *request) registered(ctx context.Context) (bool, error) {
-	if q.originator == q.d.Admin || q.to.ID != q.d.Identity.BaseID() && q.to.Path != q.d.Identity.Name || q.to.Edge != "" {
+	id, of := q.visitor()
+	if id == "" {
 		return false, nil
-	}
-	id, of := q.originator, resource.TypeAE
-	if strings.HasPrefix(id, "/") {
-		id, of = strings.TrimPrefix(cseOf(strings.TrimPrefix(id, "//"+q.d.Identity.SPID)), "/"), resource.TypeRemoteCSE
 	}
 	n, err := q.d.Store.Get(ctx, primitive.Address{ID: id}, q.now)
 	if errors.Is(err, store.ErrNotFound) {

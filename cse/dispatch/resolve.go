@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/viot-project/viot/cse/primitive"
@@ -18,4 +19,19 @@ func (d *Dispatcher) resolve(ctx context.Context, to string, now time.Time) (pri
 		return primitive.Address{}, err
 	}
 	return d.Identity.Resolve(n.Resource.Path + "/" + below)
+}
+
+// hybrid reports whether q is for a hybrid address without a virtual child that does something of its own. Then it has been read into to
+// and below, which are resolved when the resource is looked at.
+func (q *request) hybrid() bool {
+	id, names, ok := q.d.Identity.Hybrid(q.To)
+	if !ok {
+		return false
+	}
+	a, err := q.d.Identity.Resolve(q.d.Identity.Name + "/" + names)
+	if err != nil || a.Point != "" {
+		return false
+	}
+	q.to, q.below = primitive.Address{ID: id, Edge: a.Edge}, strings.TrimPrefix(a.Path, q.d.Identity.Name+"/")
+	return true
 }

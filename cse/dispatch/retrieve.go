@@ -15,18 +15,25 @@ func (q *request) retrieve(ctx context.Context) (primitive.Response, error) {
 	if q.ResourceType != 0 {
 		return primitive.Response{}, primitive.Errorf(primitive.BadRequest, "a retrieve has no resource type; to filter by type use the parameter ty")
 	}
-	n, err := q.d.Store.Get(ctx, q.to, q.now)
+	id, of := q.visitor()
+	var err error
+	q.sight, err = q.d.Store.Look(ctx, store.View{Address: q.to, Below: q.below, Now: q.now, Visitor: id, Note: watchedNote, Identity: q.d.Identity})
 	if err != nil {
 		return primitive.Response{}, err
+	}
+	n := q.sight.Node
+	if q.below != "" { // now it is known where it leads
+		q.to, q.below = primitive.Address{ID: n.Resource.ID, Edge: q.to.Edge}, ""
+		if q.to.Edge != "" {
+			q.to.ID = n.Governor.ID
+		}
 	}
 	discovery := q.Filter.Usage == primitive.Discovery
 	who := q.who(resource.MayRetrieve, 0)
 	if discovery {
 		who.Operation = resource.MayDiscover
 	}
-	if who.Registered, err = q.registered(ctx); err != nil {
-		return primitive.Response{}, err
-	}
+	who.Registered = id != "" && q.sight.Visitor == of
 	if err := q.agree(ctx, who, n); err != nil {
 		return primitive.Response{}, err
 	}
@@ -36,7 +43,7 @@ func (q *request) retrieve(ctx context.Context) (primitive.Response, error) {
 		}
 	}
 	if n.Resource.ID == "" {
-		if err := q.missedInstance(ctx, n.Governor); err != nil {
+		if err := q.missedInstance(ctx, n); err != nil {
 			return primitive.Response{}, err
 		}
 		return primitive.Response{}, primitive.Errorf(primitive.NotFound, "%s has no instance", n.Governor.Type)
@@ -59,7 +66,7 @@ func (q *request) retrieve(ctx context.Context) (primitive.Response, error) {
 	if err := q.meets(n.Resource); err != nil {
 		return primitive.Response{}, err
 	}
-	if err := q.retrieved(ctx, n.Resource); err != nil {
+	if err := q.retrieved(ctx, n); err != nil {
 		return primitive.Response{}, err
 	}
 	if show := behaviours[n.Resource.Type].show; show != nil {

@@ -159,6 +159,34 @@ type Removal struct {
 	Expired bool
 }
 
+// View is what a retrieve looks at.
+type View struct {
+	Address primitive.Address
+	// Below are names, joined by slashes, that lead from the resource Address.ID down to the one that is meant; mostly empty.
+	Below   string
+	Now     time.Time
+	Visitor string // identifier of the resource whose type is wanted; empty for none
+	// Note is the name of the note that resources have whose subscriptions are wanted.
+	Note     string
+	Identity primitive.Identity // of the CSE, to understand links in resources
+}
+
+// Sight is what a View shows.
+type Sight struct {
+	// Node has the subscriptions of a resource that has the note, or those of the governor if that is a container without instance.
+	Node
+	Visitor resource.Type // 0 if there is no such resource
+	// Linked says that what the nodeLink of an AE names is there; false without one.
+	Linked bool
+	// Hosted are the AEs whose nodeLink is the identifier of the node, at most MaxHosted.
+	Hosted []string
+	// Missing are the members of the group that are not here, each without what follows the identifier.
+	Missing []string
+}
+
+// MaxHosted bounds how many AEs a node shows.
+const MaxHosted = 1000
+
 // Query selects resources below Root.
 type Query struct {
 	Root   string // path
@@ -205,6 +233,10 @@ type Store interface {
 	// Get returns the resource at a. If a has an edge and the container is there but empty, the node's Resource is zero and its
 	// governor is the container.
 	Get(ctx context.Context, a primitive.Address, now time.Time) (Node, error)
+
+	// Look returns the resource that v addresses, as Get does, and all else that v asks for, at once: it is one round trip to a
+	// database that is elsewhere.
+	Look(ctx context.Context, v View) (Sight, error)
 
 	// Find returns a page of the resources that q selects. The root itself is not one of them.
 	Find(ctx context.Context, q Query) (Page, error)

@@ -87,7 +87,7 @@ var slowClients = []struct {
 func TestSlowClients(t *testing.T) {
 	t.Parallel()
 	const each = 8
-	s := newSession(t, deploy(t, postgrestest.DSN(t), 3, "-header-timeout", "1s", "-idle-timeout", "1s", "-request-timeout", "2s"))
+	s := newSession(t, deploy(t, postgrestest.DSN(t), 3, "-header-timeout", "2s", "-idle-timeout", "1s", "-request-timeout", "5s"))
 	s.header = []string{"Connection: close"} // else it is kept until the CSE ends it, maybe just when the next request is sent
 	s.slowTarget = s.container(object{})
 	s.create(s.slowTarget, tyCin, object{"m2m:cin": object{"con": strings.Repeat("x", 500_000)}}).want(2001)
@@ -101,7 +101,7 @@ func TestSlowClients(t *testing.T) {
 			}
 			all.Go(func() {
 				defer c.Close()
-				if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+				if err := c.SetDeadline(time.Now().Add(3 * patience)); err != nil {
 					t.Error(err)
 				}
 				if err := slow.hold(s, c.(*net.TCPConn), address); err != nil {
@@ -169,7 +169,7 @@ func (s *session) slowUpload() {
 	q.Header.Set("X-M2M-Origin", s.AE)
 	q.Header.Set("X-M2M-RI", "slow")
 	q.Header.Set("Content-Type", "application/json;ty=3")
-	a, err := (&http.Client{Transport: transport, Timeout: patience}).Do(q)
+	a, err := (&http.Client{Transport: transport, Timeout: 3 * patience}).Do(q)
 	if err == nil { // an answer ends it as well
 		if a.Body.Close(); a.StatusCode < 400 {
 			s.Errorf("content over HTTP/2 without an end: got %s", a.Status)

@@ -29,7 +29,8 @@ type dialect struct {
 	// policies is an expression for the existing policies of the row g, as a JSON array of {"ri","attrs"}, or NULL. %s is the
 	// parameter that holds the present.
 	policies string
-	// subscriptions is an expression for the subscriptions of the row r, as a JSON array of subscription, or NULL.
+	// subscriptions is an expression for the subscriptions of the resource with the identifier %[2]s, as a JSON array of subscription,
+	// or NULL. %[1]s is the parameter that holds the present.
 	subscriptions string
 	lock          string // ends a query that locks its rows of tally
 	skip          string // ends a query that locks its rows, and passes over those that others have locked
@@ -42,6 +43,9 @@ type dialect struct {
 	oneWriter bool   // writers would refuse each other rather than wait
 	arrays    bool   // parameters may be arrays
 	attribute func(name string) string
+	list      string                         // aggregate that makes a JSON array
+	elements  func(name string) string       // the texts in an attribute of the row r, a list, as rows of m with the column value
+	head      func(expression string) string // what is before the first slash
 	// like is the operator of a pattern match and pattern makes its operand from a value in which * is the wildcard.
 	like    string
 	pattern func(value string) string
@@ -74,7 +78,7 @@ var postgres = dialect{
 		JOIN resource p ON p.ri = id.ri WHERE p.ty = 1 AND p.et + 0 > %s) END`,
 	subscriptions: `(SELECT json_agg(json_build_object('ri', s.ri, 'path', s.path, 'ct', s.ct, 'lt', s.lt, 'et', s.et, 'creator', s.creator,
 		'host', s.host, 'gov', s.gov, 'policies', s.policies, 'attrs', s.attrs) ORDER BY s.ri)
-		FROM resource s WHERE s.pi = r.ri AND s.ty = 23 AND s.et + 0 > %s)`,
+		FROM resource s WHERE s.pi = %[2]s AND s.ty = 23 AND s.et + 0 > %[1]s)`,
 	lock: ` FOR UPDATE OF t`,
 	skip: ` FOR UPDATE SKIP LOCKED`,
 	// A prepared statement soon gets one plan for all arguments, which is made for periods that cover a third of everything.
@@ -90,6 +94,9 @@ var postgres = dialect{
 	},
 	arrays:    true,
 	attribute: func(name string) string { return `(r.attrs->>'` + name + `')` },
+	list:      "json_agg",
+	elements:  func(name string) string { return `json_array_elements_text(r.attrs->'` + name + `') AS m(value)` },
+	head:      func(e string) string { return `split_part(` + e + `, '/', 1)` },
 	like:      "LIKE",
 	pattern: func(v string) string {
 		return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`, `*`, `%`).Replace(v)
@@ -173,7 +180,7 @@ var sqliteDialect = dialect{
 		JOIN resource p ON p.ri = id.value WHERE p.ty = 1 AND p.et + 0 > %s) END`,
 	subscriptions: `(SELECT json_group_array(json_object('ri', s.ri, 'path', s.path, 'ct', s.ct, 'lt', s.lt, 'et', s.et, 'creator', s.creator,
 		'host', s.host, 'gov', s.gov, 'policies', json(s.policies), 'attrs', json(s.attrs)) ORDER BY s.ri)
-		FROM resource s WHERE s.pi = r.ri AND s.ty = 23 AND s.et + 0 > %s)`,
+		FROM resource s WHERE s.pi = %[2]s AND s.ty = 23 AND s.et + 0 > %[1]s)`,
 	setupLock: `SELECT 1`,                  // the transaction itself is the lock
 	tend:      `PRAGMA optimize = 0x10002`, // analyse what has grown tenfold, whichever connection used it; bounded
 	oneWriter: true,
@@ -181,7 +188,10 @@ var sqliteDialect = dialect{
 		v := `r.attrs->'` + name + `'`
 		return `CASE WHEN ` + v + ` IN ('true', 'false') THEN ` + v + ` ELSE CAST(r.attrs->>'` + name + `' AS TEXT) END`
 	},
-	like: "GLOB",
+	list:     "json_group_array",
+	elements: func(name string) string { return `json_each(r.attrs->'` + name + `') AS m` },
+	head:     func(e string) string { return `substr(` + e + `, 1, instr(` + e + ` || '/', '/') - 1)` },
+	like:     "GLOB",
 	pattern: func(v string) string {
 		return strings.NewReplacer(`[`, `[[]`, `?`, `[?]`).Replace(v)
 	},

@@ -38,11 +38,22 @@ func (t *tx) watchedNode(ctx context.Context, a primitive.Address, now time.Time
 func (d *dialect) nodeQuery(a primitive.Address, now time.Time, columns func(now string) string) (string, params) {
 	var p params
 	present := p.add(micros(now))
-	column, value := "path", a.Path
-	if a.ID != "" {
-		column, value = "ri", a.ID
+	from := d.nodeFrom(&p, a, "", present)
+	return `SELECT ` + columns(present) + ` ` + from, p
+}
+
+// nodeFrom is where columns of the node are, whose address is a, or that of what has the names below under the resource a.ID. present is
+// the parameter of the present.
+func (d *dialect) nodeFrom(p *params, a primitive.Address, below, present string) string {
+	var target string
+	switch {
+	case below != "":
+		target = `path = (SELECT b.path FROM resource b WHERE b.ri = ` + p.add(a.ID) + ` AND b.et + 0 > ` + present + `) || ` + p.add("/"+below)
+	case a.ID != "":
+		target = `ri = ` + p.add(a.ID)
+	default:
+		target = `path = ` + p.add(a.Path)
 	}
-	target := column + ` = ` + p.add(value)
 	from := `FROM resource r JOIN resource g ON g.ri = r.gov LEFT JOIN tally t ON t.ri = r.ri
 		WHERE r.` + target + ` AND r.et + 0 > ` + present
 	if a.Edge != "" {
@@ -55,5 +66,5 @@ func (d *dialect) nodeQuery(a primitive.Address, now time.Time, columns func(now
 			LEFT JOIN tally t ON t.ri = r.ri
 			WHERE g.` + target + ` AND g.et + 0 > ` + present
 	}
-	return `SELECT ` + columns(present) + ` ` + from, p
+	return from
 }

@@ -104,7 +104,7 @@ func (d *dialect) nodeColumns(now string) string {
 
 // watchedColumns are what scanWatched scans: nodeColumns, the subscriptions and up to where the oldest instances are gone.
 func (d *dialect) watchedColumns(now string) string {
-	return d.nodeColumns(now) + `, ` + fmt.Sprintf(d.subscriptions, now) + `, t.gone`
+	return d.nodeColumns(now) + `, ` + fmt.Sprintf(d.subscriptions, now, "r.ri") + `, t.gone`
 }
 
 // watched is a node that is about to be changed, with its subscriptions.
@@ -121,17 +121,27 @@ func scanWatched(rows answer) (watched, error) {
 	var gone pgtype.Int8
 	node, err := scanNodeAnd(rows, &subscriptions, &gone)
 	n := watched{Node: node, gone: gone.Int64}
-	if err != nil || len(subscriptions) == 0 {
+	if err != nil {
 		return n, err
 	}
+	n.Subscriptions, err = parseSubscriptions(subscriptions, n.Resource.ID)
+	return n, err
+}
+
+// parseSubscriptions reads what the dialect's expression says of the subscriptions of parent.
+func parseSubscriptions(raw []byte, parent string) ([]resource.Resource, error) {
+	if len(raw) == 0 {
+		return nil, nil
+	}
 	var list []subscription
-	if err := json.Unmarshal(subscriptions, &list); err != nil {
-		return n, fmt.Errorf("read subscriptions to %s: %w", n.Resource.ID, err)
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return nil, fmt.Errorf("read subscriptions to %s: %w", parent, err)
 	}
+	var subscriptions []resource.Resource
 	for _, s := range list {
-		n.Subscriptions = append(n.Subscriptions, s.resource(n.Resource.ID))
+		subscriptions = append(subscriptions, s.resource(parent))
 	}
-	return n, nil
+	return subscriptions, nil
 }
 
 // subscription is one as the dialect's expression puts it.

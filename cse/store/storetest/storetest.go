@@ -28,6 +28,7 @@ func Run(t *testing.T, open func(t *testing.T, n int) []store.Store) {
 		"prepare refuses":            testPrepareRefuses,
 		"get":                        testGet,
 		"get policies":               testGetPolicies,
+		"look":                       testLook,
 		"create conflicts":           testCreateConflicts,
 		"create is all or nothing":   testCreateRefused,
 		"create group with bad one":  testCreateBadOne,
