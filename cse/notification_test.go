@@ -100,7 +100,7 @@ func TestNotificationsSurvive(t *testing.T) {
 		want = append(want, content)
 		switch {
 		case i%10 == 5: // whatever this one takes is not done until its turn ends
-			if _, err := dead.Take(t.Context(), time.Now(), 700*time.Millisecond, 10, 10); err != nil {
+			if _, err := dead.Take(t.Context(), time.Now(), 700*time.Millisecond, 10, 10, 10); err != nil {
 				t.Fatal(err)
 			}
 		case i == 30:

@@ -292,9 +292,9 @@ func (slowStore) Ping(context.Context) error { return nil }
 func (slowStore) TakeTurn(context.Context, string, time.Time, time.Duration) (bool, error) {
 	return false, nil
 }
-func (slowStore) Listen(context.Context) error                   { return nil }
-func (slowStore) AddUsage(context.Context, ...store.Usage) error { return nil }
-func (slowStore) Take(context.Context, time.Time, time.Duration, int, int) ([]store.Turn, error) {
+func (slowStore) Listen(context.Context) error                              { return nil }
+func (slowStore) AddUsage(context.Context, time.Time, ...store.Usage) error { return nil }
+func (slowStore) Take(context.Context, time.Time, time.Duration, int, int, int) ([]store.Turn, error) {
 	return nil, nil
 }
 func (slowStore) Wake(string) (<-chan struct{}, func()) { return nil, func() {} }

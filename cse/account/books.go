@@ -37,7 +37,7 @@ type Limits struct {
 
 // ledger is what Books needs of the store.
 type ledger interface {
-	AddUsage(ctx context.Context, usage ...store.Usage) error
+	AddUsage(ctx context.Context, now time.Time, usage ...store.Usage) error
 	Usage(ctx context.Context, originator string, now time.Time) (store.Usage, error)
 }
 
@@ -212,7 +212,7 @@ func (b *Books) Run(ctx context.Context) {
 
 // Refresh adds what was counted to the accounts, and looks up what originators have. What could not be added is added the next time.
 func (b *Books) Refresh(ctx context.Context, now time.Time) error {
-	if err := b.flush(ctx); err != nil {
+	if err := b.flush(ctx, now); err != nil {
 		return err
 	}
 	for _, originator := range b.holders(now) {
@@ -230,7 +230,7 @@ func (b *Books) Refresh(ctx context.Context, now time.Time) error {
 }
 
 // flush adds what was counted to the accounts.
-func (b *Books) flush(ctx context.Context) error {
+func (b *Books) flush(ctx context.Context, now time.Time) error {
 	b.mu.Lock()
 	counted := b.counted
 	b.counted = map[string]store.Usage{}
@@ -243,7 +243,7 @@ func (b *Books) flush(ctx context.Context) error {
 		u.Originator = originator
 		list = append(list, u)
 	}
-	err := b.ledger.AddUsage(ctx, list...)
+	err := b.ledger.AddUsage(ctx, now, list...)
 	if err != nil {
 		b.mu.Lock()
 		defer b.mu.Unlock()

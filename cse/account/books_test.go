@@ -23,7 +23,7 @@ type fakeLedger struct {
 
 var errAway = errors.New("away")
 
-func (f *fakeLedger) AddUsage(_ context.Context, usage ...store.Usage) error {
+func (f *fakeLedger) AddUsage(_ context.Context, _ time.Time, usage ...store.Usage) error {
 	if f.away {
 		return errAway
 	}

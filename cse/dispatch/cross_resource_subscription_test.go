@@ -56,7 +56,7 @@ func (w *instances) work() []string {
 	w.t.Helper()
 	w.told = nil
 	for range 100 {
-		turns, err := w.d[0].Store.Take(w.t.Context(), time.Now(), time.Minute, 10, 64)
+		turns, err := w.d[0].Store.Take(w.t.Context(), time.Now(), time.Minute, 10, 10, 64)
 		if err != nil {
 			w.t.Fatal(err)
 		}

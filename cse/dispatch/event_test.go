@@ -15,7 +15,7 @@ import (
 // noticed are the notices that are due, each as target, event, and the name or value in its representation.
 func noticed(t *testing.T, d *Dispatcher) []string {
 	t.Helper()
-	turns, err := d.Store.Take(t.Context(), time.Now(), time.Minute, 100, 100)
+	turns, err := d.Store.Take(t.Context(), time.Now(), time.Minute, 100, 100, 100)
 	if err != nil {
 		t.Fatal(err)
 	}

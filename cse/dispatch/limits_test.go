@@ -39,7 +39,7 @@ func TestQuotaOfRequests(t *testing.T) {
 	d.Accounts = books
 	handle(t, d, silent, primitive.OriginatorHasNoPrivilege)
 	handle(t, d, kept, primitive.OriginatorHasNoPrivilege)
-	if turns, err := d.Store.Take(t.Context(), time.Now(), time.Minute, 10, 10); err != nil || len(turns) > 0 || books.stored > 0 {
+	if turns, err := d.Store.Take(t.Context(), time.Now(), time.Minute, 10, 10, 10); err != nil || len(turns) > 0 || books.stored > 0 {
 		t.Errorf("got turns %+v, %v and %d resources, want none", turns, err, books.stored)
 	}
 }
@@ -302,7 +302,7 @@ func TestLargePriorEvents(t *testing.T) {
 	large(t, d, 6)
 	create(t, d, "cse-in/ae/large", 23, `{"m2m:sub":{"nu":["Cme","/id-in/Cme","cse-in/ae","//sp.example/id-in/Cme"],"enc":{"net":[3]},"psn":6}}`,
 		primitive.Created)
-	turns, err := d.Store.Take(t.Context(), time.Now(), time.Minute, 10, 10)
+	turns, err := d.Store.Take(t.Context(), time.Now(), time.Minute, 10, 10, 10)
 	if err != nil {
 		t.Fatal(err)
 	}

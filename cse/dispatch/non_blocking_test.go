@@ -73,7 +73,7 @@ func handle(t *testing.T, d *Dispatcher, r primitive.Request, want primitive.Sta
 // take is the one turn that is due at now.
 func take(t *testing.T, d *Dispatcher, now time.Time) store.Turn {
 	t.Helper()
-	turns, err := d.Store.Take(t.Context(), now, time.Minute, 10, 10)
+	turns, err := d.Store.Take(t.Context(), now, time.Minute, 10, 10, 10)
 	if err != nil || len(turns) != 1 || len(turns[0].Tasks) != 1 {
 		t.Fatalf("got turns %+v, %v, want one", turns, err)
 	}
@@ -115,7 +115,7 @@ func TestCarryOutAgain(t *testing.T) {
 	}
 	// The third finds the result.
 	now = now.Add(2 * time.Minute)
-	turns, err := d.Store.Take(t.Context(), now, time.Minute, 10, 10)
+	turns, err := d.Store.Take(t.Context(), now, time.Minute, 10, 10, 10)
 	if err != nil || len(turns) != 2 {
 		t.Fatalf("got turns %+v, %v, want the request and its result", turns, err)
 	}
@@ -140,7 +140,7 @@ func TestCarryOutAgain(t *testing.T) {
 	if s := string(p.Content); !strings.Contains(s, `"rs":1`) || !strings.Contains(s, `"rsc":2001`) {
 		t.Errorf("got %s, want the result", s)
 	}
-	if turns, err := d.Store.Take(t.Context(), now.Add(time.Hour), time.Minute, 10, 10); err != nil || len(turns) != 0 {
+	if turns, err := d.Store.Take(t.Context(), now.Add(time.Hour), time.Minute, 10, 10, 10); err != nil || len(turns) != 0 {
 		t.Errorf("got further turns %+v, %v", turns, err)
 	}
 }
@@ -168,7 +168,7 @@ func TestDeleteAgain(t *testing.T) {
 		}
 		for range 3 {
 			now = now.Add(2 * time.Minute)
-			turns, err := d.Store.Take(t.Context(), now, time.Minute, 10, 10)
+			turns, err := d.Store.Take(t.Context(), now, time.Minute, 10, 10, 10)
 			if err != nil {
 				t.Fatal(err)
 			}

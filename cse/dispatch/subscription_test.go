@@ -84,7 +84,7 @@ func TestPreSubscriptionNotify(t *testing.T) {
 // take3 is the one turn there is, with three tasks.
 func take3(t *testing.T, d *Dispatcher) store.Turn {
 	t.Helper()
-	turns, err := d.Store.Take(t.Context(), time.Now(), time.Minute, 10, 10)
+	turns, err := d.Store.Take(t.Context(), time.Now(), time.Minute, 10, 10, 10)
 	if err != nil || len(turns) != 1 || len(turns[0].Tasks) != 3 {
 		t.Fatalf("got turns %+v, %v, want one of three", turns, err)
 	}

@@ -47,7 +47,7 @@ func attributesOf(t *testing.T, p primitive.Response) map[string]any {
 func work(t *testing.T, d *Dispatcher, now time.Time) {
 	t.Helper()
 	for range 100 {
-		turns, err := d.Store.Take(t.Context(), now, time.Minute, 10, 64)
+		turns, err := d.Store.Take(t.Context(), now, time.Minute, 10, 10, 64)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,7 +112,7 @@ func TestMissingData(t *testing.T) {
 	if got := retrieve(t, d, "cse-in/ae/ts", primitive.OK); got["mdc"] != float64(0) || got["mdlt"] != nil {
 		t.Errorf("begun anew: got %v", got)
 	}
-	if turns, err := d.Store.Take(t.Context(), time.Now().Add(time.Hour), time.Minute, 10, 10); err != nil || len(turns) != 0 {
+	if turns, err := d.Store.Take(t.Context(), time.Now().Add(time.Hour), time.Minute, 10, 10, 10); err != nil || len(turns) != 0 {
 		t.Errorf("the alarm is still on: %+v, %v", turns, err)
 	}
 	update(t, d, "cse-in/ae/ts", `{"m2m:ts":{"mdd":false,"mdt":50000}}`, primitive.BadRequest)

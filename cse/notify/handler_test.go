@@ -114,7 +114,7 @@ func (w *world) events(n int) {
 // turn does the one turn there is, if any, after a while, and tells what was sent.
 func (w *world) turn(after time.Duration) []string {
 	w.t.Helper()
-	turns, err := w.Store.Take(w.t.Context(), time.Now().Add(after), time.Minute, 10, fullTurn)
+	turns, err := w.Store.Take(w.t.Context(), time.Now().Add(after), time.Minute, 10, 10, fullTurn)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -225,7 +225,7 @@ func TestExpirationCounter(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, `{"nu":["a"],"exc":2}`)
 	w.events(1)
-	turns, err := w.Store.Take(t.Context(), time.Now(), time.Minute, 1, 1)
+	turns, err := w.Store.Take(t.Context(), time.Now(), time.Minute, 1, 1, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -97,7 +97,7 @@ func TestRegistration(t *testing.T) {
 	now := time.Now()
 	look := func(what string, failed bool, wantUp, wantHere string) store.Turn {
 		t.Helper()
-		turns, err := v.Store.Take(t.Context(), now, time.Minute, 10, 10)
+		turns, err := v.Store.Take(t.Context(), now, time.Minute, 10, 10, 10)
 		if err != nil || len(turns) != 1 || turns[0].Kind != TaskRegistration {
 			t.Fatalf("%s: got turns %+v, %v", what, turns, err)
 		}
@@ -152,7 +152,7 @@ func TestRegistration(t *testing.T) {
 	if up.did() != "delete id-in" || here.did() != "delete id-up" {
 		t.Error("withdrawn: a registration is left")
 	}
-	if turns, err := v.Store.Take(t.Context(), now.Add(10*time.Hour), time.Minute, 10, 10); err != nil || len(turns) != 0 {
+	if turns, err := v.Store.Take(t.Context(), now.Add(10*time.Hour), time.Minute, 10, 10, 10); err != nil || len(turns) != 0 {
 		t.Errorf("withdrawn: got turns %+v, %v", turns, err)
 	}
 	if err := g.Withdraw(t.Context()); err != nil {

@@ -218,6 +218,9 @@ type Usage struct {
 // TurnReach is how many tasks of its lane a turn is about at most.
 const TurnReach = 1000
 
+// IdleAccount is how long an account is kept that nobody uses, at least.
+const IdleAccount = 24 * time.Hour
+
 // Tasks is the box of Wake that stands for new tasks.
 const Tasks = "tasks"
 
@@ -256,15 +259,17 @@ type Store interface {
 	// Sweep deletes what expired before now, at most limit resources and what is below them, and as many receipts and messages,
 	// and returns how many were deleted. after is as for Delete; for instances it is only called if their parent has subscriptions
 	// or announces instances.
-	// It also forgets turns that are over.
+	// It also forgets turns that are over, and accounts that have not been used for IdleAccount and of whose originators nothing is
+	// stored.
 	Sweep(ctx context.Context, now time.Time, limit int, after func(Removal) (Effects, error)) (int, error)
 
 	// Add stores tasks that no change brings with it.
 	Add(ctx context.Context, tasks ...Task) error
 
 	// Take gives the caller turns at lanes that have tasks due at now and that nobody has a turn at: at most lanes of them, with
-	// at most tasks tasks each. They end at now+lease, or when they are passed to Settle. It returns none if there is nothing to do.
-	Take(ctx context.Context, now time.Time, lease time.Duration, lanes, tasks int) ([]Turn, error)
+	// at most tasks tasks each, and at most failing of them at lanes whose first task has failed before. Those come first. Turns end at
+	// now+lease, or when they are passed to Settle. It returns none if there is nothing to do.
+	Take(ctx context.Context, now time.Time, lease time.Duration, lanes, failing, tasks int) ([]Turn, error)
 
 	// Rest returns tasks that follow those of turn in its lane and are due at now, at most most, and not many more than it takes to have
 	// so many bytes of bodies. They are the turn's as well; a turn has no more than TurnReach in all. It returns none if the turn has
@@ -306,8 +311,9 @@ type Store interface {
 	// before now+interval.
 	TakeTurn(ctx context.Context, job string, now time.Time, interval time.Duration) (bool, error)
 
-	// AddUsage adds the counters of usage to the accounts of their originators. What is stored is not counted by it.
-	AddUsage(ctx context.Context, usage ...Usage) error
+	// AddUsage adds the counters of usage to the accounts of their originators, which were used at now. What is stored is not counted
+	// by it.
+	AddUsage(ctx context.Context, now time.Time, usage ...Usage) error
 
 	// Usage returns the account of an originator, and what it has stored at now; both are zero if it is not known.
 	Usage(ctx context.Context, originator string, now time.Time) (Usage, error)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -22,7 +23,7 @@ type Handler func(ctx context.Context, turn store.Turn) store.Outcome
 
 // lanes is what a Worker needs of the store.
 type lanes interface {
-	Take(ctx context.Context, now time.Time, lease time.Duration, lanes, tasks int) ([]store.Turn, error)
+	Take(ctx context.Context, now time.Time, lease time.Duration, lanes, failing, tasks int) ([]store.Turn, error)
 	Renew(ctx context.Context, now time.Time, lease time.Duration, turns ...store.Turn) ([]store.Turn, error)
 	Settle(ctx context.Context, turn store.Turn, o store.Outcome) error
 	Wake(box string) (wake <-chan struct{}, stop func())
@@ -52,6 +53,8 @@ const (
 	settleTimeout = 2 * time.Second
 	// turnTasks is how many tasks one turn brings.
 	turnTasks = 64
+	// failingShare is which part of the lanes under way may have failed before: one in so many.
+	failingShare = 4
 	// unknownPause is how long a task rests whose kind this program does not know, because a newer one stored it.
 	unknownPause = time.Minute
 )
@@ -75,23 +78,30 @@ func (w *Worker) Run(ctx context.Context) {
 	defer keeper.Wait()
 	defer stopKeeping()
 	defer under.Wait()
-	failing := false
+	// Tries at what has failed before mostly wait in vain, for somebody who does not answer. They get a part of the lanes, however many
+	// there are, so that those that succeed do not wait behind them.
+	share := max(parallel/failingShare, 1)
+	var failing atomic.Int64 // lanes under way that have failed before
+	away := false
 	for {
-		turns, err := w.Store.Take(ctx, time.Now(), turnLength, parallel-len(free), turnTasks)
+		turns, err := w.Store.Take(ctx, time.Now(), turnLength, parallel-len(free), share-int(failing.Load()), turnTasks)
 		switch {
 		case ctx.Err() != nil:
 			for _, turn := range turns {
 				w.settle(ctx, turn, store.Outcome{}) // others need not wait for its end
 			}
 			return
-		case err != nil && !failing:
+		case err != nil && !away:
 			w.Log.Warn("looking for tasks failed, next try follows", "error", err)
 		}
-		failing = err != nil
+		away = err != nil
 		for _, turn := range turns {
 			free <- struct{}{}
+			failed := int64(min(turn.Attempts, 1))
+			failing.Add(failed)
 			under.Go(func() {
 				w.do(ctx, turn, &holds)
+				failing.Add(-failed)
 				<-free
 				select {
 				case ended <- struct{}{}:

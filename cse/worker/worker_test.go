@@ -59,7 +59,7 @@ func (w *world) add(tasks ...store.Task) {
 	}
 }
 
-func (w *world) Take(_ context.Context, now time.Time, lease time.Duration, lanes, tasks int) ([]store.Turn, error) {
+func (w *world) Take(_ context.Context, now time.Time, lease time.Duration, lanes, failing, tasks int) ([]store.Turn, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.away {
@@ -67,8 +67,11 @@ func (w *world) Take(_ context.Context, now time.Time, lease time.Duration, lane
 	}
 	var turns []store.Turn
 	for name, l := range w.lanes {
-		if len(turns) == lanes || l.due.After(now) || l.held.After(now) {
+		if len(turns) == lanes || l.due.After(now) || l.held.After(now) || l.attempts > 0 && failing == 0 {
 			continue
+		}
+		if l.attempts > 0 {
+			failing--
 		}
 		l.held = now.Add(lease)
 		w.tokens++
@@ -297,6 +300,58 @@ func TestRunAway(t *testing.T) {
 		})
 		if want := []string{"10.25s done"}; !slices.Equal(w.log, want) {
 			t.Errorf("got %q, want %q", w.log, want)
+		}
+	})
+}
+
+// TestRunShares checks that lanes whose targets do not answer leave the others room, however many they are: what is for somebody who
+// answers is done at once, and those who do not are tried again and again.
+func TestRunShares(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const dead, parallel = 450, 64
+		w := newWorld()
+		for i := range dead {
+			w.add(store.Task{Lane: fmt.Sprintf("dead-%d", i), Kind: "note"})
+		}
+		begin := time.Now()
+		go func() {
+			time.Sleep(2 * time.Minute) // by then all have been found dead
+			for i := range 600 {
+				w.add(store.Task{Lane: "alive", Kind: "note", Due: time.Now(), Body: fmt.Append(nil, i)})
+				time.Sleep(time.Second)
+			}
+		}()
+		tries, late, done, under, most := 0, 0, 0, 0, 0
+		w.work(t, 13*time.Minute, parallel, func(ctx context.Context, turn store.Turn) store.Outcome {
+			if turn.Lane == "alive" {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				if done += len(turn.Tasks); time.Since(turn.Tasks[0].Due) > lookInterval {
+					late++
+				}
+				return store.Outcome{Done: len(turn.Tasks)}
+			}
+			w.mu.Lock()
+			tries++
+			if under++; turn.Attempts > 0 && time.Since(begin) > 2*time.Minute {
+				most = max(most, under)
+			}
+			w.mu.Unlock()
+			select { // nobody answers
+			case <-ctx.Done():
+			case <-time.After(10 * time.Second):
+			}
+			w.mu.Lock()
+			under--
+			w.mu.Unlock()
+			return store.Outcome{Failed: true, Again: Backoff(time.Now(), turn.Attempts, time.Minute)}
+		})
+		if done != 600 || late > 0 {
+			t.Errorf("%d of 600 tasks for who answers were done, %d of them late", done, late)
+		}
+		if most > parallel/failingShare || tries < 2*dead {
+			t.Errorf("got %d lanes at once that had failed and %d tries, want at most %d, and at least %d", most, tries, parallel/failingShare, 2*dead)
 		}
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -85,6 +86,12 @@ func TestClauses(t *testing.T) {
 // deploy starts n instances of the CSE on one store, with more flags if there are any, and returns their addresses. They end, drained, with the test.
 func deploy(t *testing.T, address string, n int, flags ...string) []string {
 	t.Helper()
+	if u, err := url.Parse(address); err == nil && u.Scheme == "postgres" { // a machine that is busy connects slowly
+		query := u.Query()
+		query.Set("connect_timeout", "15")
+		u.RawQuery = query.Encode()
+		address = u.String()
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	t.Cleanup(running.Wait)
@@ -116,7 +123,7 @@ func deploy(t *testing.T, address string, n int, flags ...string) []string {
 			if err == nil {
 				break
 			}
-			if !errors.Is(err, store.ErrUnavailable) || time.Now().After(end) { // a machine that is busy connects slowly
+			if !errors.Is(err, store.ErrUnavailable) || time.Now().After(end) {
 				t.Fatal(err)
 			}
 		}

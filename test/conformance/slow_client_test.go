@@ -84,8 +84,7 @@ var slowClients = []struct {
 }
 
 // TestSlowClients has clients at every instance that are slow or gone. The CSE ends each of them, and serves others meanwhile.
-func TestSlowClients(t *testing.T) {
-	t.Parallel()
+func TestSlowClients(t *testing.T) { // by itself: others need not bear what it does to the machine
 	const each = 8
 	s := newSession(t, deploy(t, postgrestest.DSN(t), 3, "-header-timeout", "2s", "-idle-timeout", "1s", "-request-timeout", "5s"))
 	s.header = []string{"Connection: close"} // else it is kept until the CSE ends it, maybe just when the next request is sent

@@ -3,6 +3,9 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/viot-project/viot/cse/resource"
 )
@@ -10,7 +13,7 @@ import (
 // migrations are the steps from an empty database to the present schema; the version of a schema is how many of them it has
 // had. Steps are only ever added. They must leave a schema on which the version before this one can go on to serve, that is, columns it
 // does not know have defaults; it does not start on it any more. INTEGER, TEXT, JSON, BYTES, SERIAL (a primary key that grows) and ROOMY
-// are the dialect's to spell.
+// are the dialect's to spell; PRESENT is when the step is taken.
 //
 // Columns are named after the attributes they hold (TS-0001 short names). Times are microseconds since 1970.
 var migrations = [][]string{{
@@ -118,6 +121,14 @@ var migrations = [][]string{{
 	`CREATE INDEX resource_creator ON resource (creator) WHERE seq IS NULL`,
 }, {
 	// No step of the schema: what had been stored before the steps above has been described, see Store.describe.
+}, {
+	// When an account was last used, so that it need not be kept for ever. Those that are there are used now.
+	`ALTER TABLE account ADD COLUMN used INTEGER NOT NULL DEFAULT PRESENT`,
+	`CREATE INDEX account_used ON account (used)`,
+	// Lanes that have failed are looked for by themselves.
+	`CREATE INDEX lane_ready ON lane (due) WHERE attempts <= 0`,
+	`CREATE INDEX lane_failing ON lane (due) WHERE attempts > 0`,
+	`DROP INDEX lane_due`,
 }}
 
 // described is the version that says so.
@@ -193,7 +204,8 @@ func (t *tx) migrate(ctx context.Context, done bool) (complete bool, err error) 
 			return false, nil
 		}
 		for _, s := range steps {
-			if err := step(t.dialect.types.Replace(s)); err != nil {
+			s = strings.ReplaceAll(t.dialect.types.Replace(s), "PRESENT", strconv.FormatInt(time.Now().UnixMicro(), 10))
+			if err := step(s); err != nil {
 				return false, fmt.Errorf("migrate schema to version %d: %w", version+v+1, err)
 			}
 		}

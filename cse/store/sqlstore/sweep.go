@@ -56,6 +56,9 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, limit int, after func(
 	}); err != nil {
 		return swept, s.fail("sweep turns", err)
 	}
+	if err := s.write(ctx, func(t *tx) error { t.sweepAccounts(now, limit); return nil }); err != nil {
+		return swept, s.fail("sweep accounts", err)
+	}
 	if s.dialect.tend != "" {
 		if err := s.write(ctx, func(t *tx) error { t.exec(s.dialect.tend); return nil }); err != nil {
 			return swept, s.fail("tend statistics", err)

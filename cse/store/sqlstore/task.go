@@ -104,7 +104,7 @@ func dueTime(us int64) time.Time {
 
 // Take gives lanes a token and makes them due when their turn ends, then reads their tasks. Those who add tasks have locks of
 // lanes, so they are passed over; and tasks are read after the lock is held, since what a turn before has done must not be seen.
-func (s *Store) Take(ctx context.Context, now time.Time, lease time.Duration, most, each int) ([]store.Turn, error) {
+func (s *Store) Take(ctx context.Context, now time.Time, lease time.Duration, most, failing, each int) ([]store.Turn, error) {
 	if most <= 0 || each <= 0 {
 		return nil, nil
 	}
@@ -113,8 +113,11 @@ func (s *Store) Take(ctx context.Context, now time.Time, lease time.Duration, mo
 	err := s.write(ctx, func(t *tx) error {
 		turns = nil
 		// Who adds tasks waits for the lock of a lane, so between the two nobody changes it.
-		t.exec(`WITH pick AS MATERIALIZED (SELECT lane FROM lane WHERE due <= $1 ORDER BY due LIMIT $2`+t.dialect.skip+`)
-			UPDATE lane SET due = $3, token = $4 WHERE lane IN (SELECT lane FROM pick)`, micros(now), most, micros(until), token)
+		t.exec(`WITH failing AS MATERIALIZED (SELECT lane FROM lane WHERE due <= $1 AND attempts > 0 ORDER BY due LIMIT $5`+t.dialect.skip+`),
+			others AS MATERIALIZED (SELECT lane FROM lane WHERE due <= $1 AND attempts <= 0 ORDER BY due
+				LIMIT $2 - (SELECT count(*) FROM failing)`+t.dialect.skip+`)
+			UPDATE lane SET due = $3, token = $4 WHERE lane IN (SELECT lane FROM failing UNION ALL SELECT lane FROM others)`,
+			micros(now), most, micros(until), token, max(0, min(failing, most)))
 		found, err := ask(ctx, t, scanTurn, `SELECT l.lane, l.kind, l.attempts, t.due, t.body FROM lane l JOIN task t ON t.lane = l.lane
 			WHERE l.due = $1 AND l.token = $2 AND t.seq IN (SELECT f.seq FROM task f WHERE f.lane = l.lane ORDER BY f.seq LIMIT $3)
 			ORDER BY l.lane, t.seq`, micros(until), token, each)

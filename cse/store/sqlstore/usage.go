@@ -10,15 +10,15 @@ import (
 )
 
 // AddUsage adds to the accounts in the order of originators, so that instances that do so at once do not wait for each other in a circle.
-func (s *Store) AddUsage(ctx context.Context, usage ...store.Usage) error {
+func (s *Store) AddUsage(ctx context.Context, now time.Time, usage ...store.Usage) error {
 	usage = slices.SortedFunc(slices.Values(usage), func(a, b store.Usage) int { return strings.Compare(a.Originator, b.Originator) })
 	err := s.write(ctx, func(t *tx) error {
 		for _, u := range usage {
-			t.exec(`INSERT INTO account (originator, requests, refused, received, sent, notifications) VALUES ($1, $2, $3, $4, $5, $6)
+			t.exec(`INSERT INTO account (originator, requests, refused, received, sent, notifications, used) VALUES ($1, $2, $3, $4, $5, $6, $7)
 				ON CONFLICT (originator) DO UPDATE SET requests = account.requests + excluded.requests, refused = account.refused + excluded.refused,
 				received = account.received + excluded.received, sent = account.sent + excluded.sent,
-				notifications = account.notifications + excluded.notifications`,
-				u.Originator, u.Requests, u.Refused, u.RequestBytes, u.ResponseBytes, u.Notifications)
+				notifications = account.notifications + excluded.notifications, used = excluded.used`,
+				u.Originator, u.Requests, u.Refused, u.RequestBytes, u.ResponseBytes, u.Notifications, micros(now.Truncate(usedWithin)))
 		}
 		return nil
 	})
@@ -26,6 +26,19 @@ func (s *Store) AddUsage(ctx context.Context, usage ...store.Usage) error {
 		return s.fail("add to the accounts", err)
 	}
 	return nil
+}
+
+// usedWithin is how exactly it is known when an account was last used. While that stays as it is, no index changes with the counters.
+const usedWithin = time.Hour
+
+// sweepAccounts forgets accounts that are idle, of at most limit that it looks at. The others are looked at again when they have been idle
+// for as long once more. What originators may store does not depend on their accounts: it is counted where it is.
+func (t *tx) sweepAccounts(now time.Time, limit int) {
+	const idle = `originator IN (SELECT originator FROM account WHERE used < $1 ORDER BY used LIMIT $2`
+	const has = `EXISTS (SELECT 1 FROM resource r WHERE r.creator = account.originator AND r.seq IS NULL)`
+	before := micros(now.Add(-store.IdleAccount - usedWithin))
+	t.exec(`UPDATE account SET used = $3 WHERE `+idle+t.dialect.skip+`) AND `+has, before, limit, micros(now.Truncate(usedWithin)))
+	t.exec(`DELETE FROM account WHERE `+idle+t.dialect.skip+`) AND NOT `+has, before, limit)
 }
 
 // Usage is one query for the account, and one for what the originator has stored.

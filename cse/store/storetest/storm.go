@@ -158,7 +158,7 @@ func (w *storm) addTasks(s store.Store, _ int) error { return s.Add(w.t.Context(
 
 // doTasks takes turns, keeps them for longer, and ends them one way or the other.
 func (w *storm) doTasks(s store.Store, i int) error {
-	turns, err := s.Take(w.t.Context(), now, lease, 3, 5)
+	turns, err := s.Take(w.t.Context(), now, lease, 3, 3, 5)
 	if err != nil {
 		return err
 	}
@@ -189,7 +189,7 @@ func (w *storm) charge(s store.Store, i int) error {
 	if i%2 == 0 {
 		a, b = b, a
 	}
-	if err := s.AddUsage(w.t.Context(), a, b); err != nil {
+	if err := s.AddUsage(w.t.Context(), now, a, b); err != nil {
 		return err
 	}
 	_, err := s.TakeTurn(w.t.Context(), "job", now, time.Duration(i)*time.Second)

@@ -45,7 +45,7 @@ func add(t *testing.T, s store.Store, tasks ...store.Task) {
 // take takes all turns there are at the time at, with at most tasks tasks each.
 func take(t *testing.T, s store.Store, at time.Time, tasks int) []store.Turn {
 	t.Helper()
-	turns, err := s.Take(t.Context(), at, lease, 1000, tasks)
+	turns, err := s.Take(t.Context(), at, lease, 1000, 1000, tasks)
 	if err != nil {
 		t.Fatalf("take: %v", err)
 	}
@@ -92,7 +92,7 @@ func testTasks(t *testing.T, open func(t *testing.T, n int) []store.Store) {
 	soon := now.Add(time.Hour)
 	add(t, s, task("a", 1), task("b", "x"), task("a", 2))
 	add(t, s, task("a", 3), due(task("c", 1), soon), task("c", 2))
-	if turns, err := s.Take(t.Context(), now, lease, 0, 10); len(turns) != 0 || err != nil {
+	if turns, err := s.Take(t.Context(), now, lease, 0, 0, 10); len(turns) != 0 || err != nil {
 		t.Errorf("no lanes: got %v, %v, want none", turns, err)
 	}
 	turns := take(t, s, now, 2)
@@ -302,7 +302,7 @@ func testTasksConcurrently(t *testing.T, open func(t *testing.T, n int) []store.
 	var workers sync.WaitGroup
 	work := func(s store.Store) {
 		for ctx.Err() == nil {
-			turns, err := s.Take(ctx, now, lease, 2, 3)
+			turns, err := s.Take(ctx, now, lease, 2, 2, 3)
 			if err != nil && ctx.Err() == nil {
 				t.Errorf("take: %v", err)
 				stop()
@@ -465,4 +465,57 @@ func testTasksShed(t *testing.T, open func(t *testing.T, n int) []store.Store) {
 	shed(5, 1, "a", "b")
 	settle(t, s, turns[0], store.Outcome{Done: 1}, nil)
 	wantTurns(t, s, now, "elsewhere: 0")
+}
+
+// testTasksFailing takes no more turns at lanes that have failed than are asked for, and those first.
+func testTasksFailing(t *testing.T, open func(t *testing.T, n int) []store.Store) {
+	stores := prepared(t, open, 2)
+	s := stores[0]
+	for i := range 6 {
+		add(t, s, task(fmt.Sprintf("bad%d", i), i))
+	}
+	for _, turn := range take(t, s, now, 10) {
+		settle(t, s, turn, store.Outcome{Failed: true, Again: now.Add(time.Second)}, nil)
+	}
+	later := now.Add(2 * time.Second)
+	for i := range 6 {
+		add(t, s, due(task(fmt.Sprintf("good%d", i), i), now))
+	}
+	taken := map[string]bool{}
+	for _, c := range []struct{ lanes, failing, bad, good int }{
+		{10, 0, 0, 6}, {1, 1, 1, 0}, {10, 2, 2, 0}, {2, 10, 2, 0}, {10, -1, 0, 0}, {10, 10, 1, 0}, {10, 10, 0, 0},
+	} {
+		turns, err := stores[1].Take(t.Context(), later, lease, c.lanes, c.failing, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bad, good := 0, 0
+		for _, turn := range turns {
+			if taken[turn.Lane] {
+				t.Errorf("a second turn at %s", turn.Lane)
+			}
+			taken[turn.Lane] = true
+			if strings.HasPrefix(turn.Lane, "bad") {
+				bad++
+			} else {
+				good++
+			}
+			if failed := turn.Attempts > 0; failed != strings.HasPrefix(turn.Lane, "bad") {
+				t.Errorf("%s: got %d attempts", turn.Lane, turn.Attempts)
+			}
+		}
+		if bad != c.bad || good != c.good {
+			t.Errorf("%d lanes, %d failing: got %d failing and %d others, want %d and %d", c.lanes, c.failing, bad, good, c.bad, c.good)
+		}
+	}
+	// What has succeeded again is like the others.
+	add(t, s, task("mended", 1))
+	mended := take(t, s, later, 10)
+	settle(t, s, mended[0], store.Outcome{Failed: true, Again: later}, nil)
+	mended = take(t, s, later, 10)
+	add(t, s, task("mended", 2))
+	settle(t, s, mended[0], store.Outcome{Done: 1}, nil)
+	if turns, err := s.Take(t.Context(), later, lease, 10, 0, 10); err != nil || len(turns) != 1 || turns[0].Lane != "mended" {
+		t.Errorf("after a success: got %v, %v", turns, err)
+	}
 }

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -18,7 +19,7 @@ func testUsage(t *testing.T, open func(t *testing.T, n int) []store.Store) {
 	var all sync.WaitGroup
 	for i := range 10 {
 		all.Go(func() {
-			err := stores[i%2].AddUsage(t.Context(),
+			err := stores[i%2].AddUsage(t.Context(), now,
 				store.Usage{Originator: "Cb", Requests: 1, RequestBytes: 10, ResponseBytes: 100},
 				store.Usage{Originator: "Ca", Requests: 2, Refused: 1, Notifications: 3})
 			if err != nil {
@@ -56,5 +57,69 @@ func testHoldings(t *testing.T, open func(t *testing.T, n int) []store.Store) {
 		if err != nil || got.Resources != c.resources || got.StoredBytes != c.bytes {
 			t.Errorf("%s: got %+v, %v, want %d resources, %d bytes", c.originator, got, err, c.resources, c.bytes)
 		}
+	}
+}
+
+// testIdleAccounts forgets the accounts of those who are gone and have nothing stored. What others have is counted as before.
+func testIdleAccounts(t *testing.T, open func(t *testing.T, n int) []store.Store) {
+	stores := prepared(t, open, 2)
+	s := stores[0]
+	use := func(at time.Time, originators ...string) {
+		t.Helper()
+		var list []store.Usage
+		for _, o := range originators {
+			list = append(list, store.Usage{Originator: o, Requests: 1})
+		}
+		if err := s.AddUsage(t.Context(), at, list...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	requests := func(at time.Time) map[string]int64 {
+		t.Helper()
+		got := map[string]int64{}
+		for _, o := range []string{"Cgone", "Cback", "Cowner", "Cbusy"} {
+			u, err := stores[1].Usage(t.Context(), o, at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got[o] = u.Requests; u.Resources != map[string]int64{"Cowner": 2}[o] {
+				t.Errorf("%s: got %d resources", o, u.Resources)
+			}
+		}
+		return got
+	}
+	clean := func(at time.Time) {
+		t.Helper()
+		each(2, func(i int) { // at once, as it may happen
+			if _, err := stores[i].Sweep(t.Context(), at, 3, nil); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	create(t, s, "cse-in", child(resource.TypeContainer, "c", `{}`, func(r *resource.Resource) { r.Creator = "Cowner" }))
+	create(t, s, "cse-in/c", child(resource.TypeContentInstance, "i", `{"con":1}`, sized(1)))
+	use(now, "Cgone", "Cback", "Cowner", "Cbusy")
+	clean(now.Add(store.IdleAccount - time.Minute))
+	if got, want := requests(now), map[string]int64{"Cgone": 1, "Cback": 1, "Cowner": 1, "Cbusy": 1}; !maps.Equal(got, want) {
+		t.Errorf("before they are idle: got %v, want %v", got, want)
+	}
+	late := now.Add(store.IdleAccount + 2*time.Hour)
+	use(late.Add(-time.Hour), "Cbusy")
+	for range 3 { // one looks at a few only
+		clean(late)
+	}
+	use(late, "Cback")
+	if got, want := requests(late), map[string]int64{"Cgone": 0, "Cback": 1, "Cowner": 1, "Cbusy": 2}; !maps.Equal(got, want) {
+		t.Errorf("when some are idle: got %v, want %v", got, want)
+	}
+	// When nothing is left of what it had stored, it is forgotten as well.
+	if _, err := s.Delete(t.Context(), path("cse-in/c"), late, allow, nil); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		clean(late.Add(store.IdleAccount + 2*time.Hour))
+	}
+	if u, err := s.Usage(t.Context(), "Cowner", late); err != nil || u != (store.Usage{Originator: "Cowner"}) {
+		t.Errorf("who has nothing left: got %+v, %v", u, err)
 	}
 }
