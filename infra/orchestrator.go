@@ -2,6 +2,7 @@ package infra
 
 import (
 	"fmt"
+	"net"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
@@ -42,13 +43,17 @@ func NewOrchestrator(ctx *pulumi.Context, name string, args OrchestratorArgs, op
 		if n > 0 {
 			replica = fmt.Sprintf("%s-%d", name, n+1)
 		}
+		command := pulumi.StringArray{
+			pulumi.String("-stack"), pulumi.String(ctx.Stack()), pulumi.String("-consul"), args.Consul,
+			pulumi.String("-docker"), pulumi.String("unix:///var/run/docker.sock"), pulumi.String("-listen"), pulumi.Sprintf(":%d", orchestratorPort),
+		}
+		if ip := net.ParseIP(args.HostAddress); ip != nil && ip.IsLoopback() { // who reaches it is on this machine
+			command = append(command, pulumi.String("-open-writes"))
+		}
 		container := &viot.ContainerArgs{
 			Stack: pulumi.String(ctx.Stack()), Name: pulumi.String(objectName(ctx, replica)), Role: pulumi.String(spec.RoleOrchestrator),
 			Image: args.Image, Network: args.Network, Restart: pulumi.String("unless-stopped"),
-			Command: pulumi.StringArray{
-				pulumi.String("-stack"), pulumi.String(ctx.Stack()), pulumi.String("-consul"), args.Consul,
-				pulumi.String("-docker"), pulumi.String("unix:///var/run/docker.sock"), pulumi.String("-listen"), pulumi.Sprintf(":%d", orchestratorPort),
-			},
+			Command:     command,
 			Mounts:      viot.MountArray{viot.MountArgs{HostPath: pulumi.String(args.DockerSocket), Target: pulumi.String("/var/run/docker.sock")}},
 			HealthCheck: viot.HealthCheckArgs{Http: viot.HTTPCheckArgs{Port: pulumi.Int(orchestratorPort), Path: pulumi.String("/readyz")}},
 		}

@@ -1,15 +1,11 @@
-// Package admin answers questions about an orchestrator over HTTP: what it and its pools are doing and why, and its
-// metrics for Prometheus. An orchestrator that stands by answers too, from what the acting one left in Consul.
+// Package admin is an orchestrator's HTTP interface: what it and its pools are doing and why, as JSON and as events, what
+// an operator wants of a pool, and metrics for Prometheus. An orchestrator that stands by answers too, from what the
+// acting one left in Consul.
 package admin
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -18,16 +14,20 @@ import (
 
 	"github.com/viot-project/viot/infra/consul"
 	"github.com/viot-project/viot/infra/spec"
+	"github.com/viot-project/viot/orchestrator/admin/api"
 	"github.com/viot-project/viot/orchestrator/fleet"
 )
 
-// Store is what an orchestrator that stands by reads.
+// Store is what an orchestrator that stands by reads, and where overrides are written.
 type Store interface {
 	Get(ctx context.Context, key string) (consul.KV, error)
 	List(ctx context.Context, prefix string) ([]consul.KV, error)
+	PutIf(ctx context.Context, key string, value []byte, index uint64) error
+	DeleteIf(ctx context.Context, key string, index uint64) error
+	Instances(ctx context.Context, service string, index uint64, wait time.Duration) ([]consul.Instance, uint64, error)
 }
 
-// Admin is the HTTP interface of one orchestrator. All fields must be set.
+// Admin is the HTTP interface of one orchestrator. All exported fields but Access must be set. Use New.
 type Admin struct {
 	Stack    string
 	Identity string
@@ -36,224 +36,139 @@ type Admin struct {
 	Ready    func(context.Context) error // nil when Consul and Docker have answered
 	Store    Store
 	Registry *prometheus.Registry // served under /metrics
+	Access   Access
 	Log      hclog.Logger
+
+	events  *stream
+	changed chan struct{}
 }
 
-// roundLimit is how old the last round may be before an acting orchestrator counts as stuck.
-const roundLimit = 30 * time.Second
+// New returns a with its inside made.
+func New(a Admin) *Admin {
+	a.events, a.changed = newStream(), make(chan struct{}, 1)
+	return &a
+}
 
-// Handler serves
-//
-//	GET /v1/status                          leader, identity, acting, pools
-//	GET /v1/pools                           the pools' status documents
-//	GET /v1/pools/{pool}                    policy, status and, where it acts, instances and inputs of the last round
-//	GET /v1/pools/{pool}/decisions?limit=N  newest first; 20 without limit
-//	GET /metrics                            Prometheus
-//	GET /healthz                            200 while the loop goes round
-//	GET /readyz                             200 once Consul and Docker have answered
+const (
+	roundLimit    = 30 * time.Second // how old the last round may be before an acting orchestrator counts as stuck
+	readTimeout   = 10 * time.Second // of a request's body
+	answerTimeout = 30 * time.Second // of an answer that is no stream
+	maxOverride   = 64 << 10         // bytes of an override's body
+	maxDocument   = 1 << 20          // bytes of a document to check
+	atOnce        = 256              // requests that are answered at once, streams aside
+)
+
+// param is a parameter in a route's query.
+type param struct{ name, kind, about string }
+
+// route is one path and method. The handlers, their protection and the OpenAPI document are made from it.
+type route struct {
+	pattern string // as http.ServeMux has it
+	about   string
+	needs   scope
+	handle  func(*Admin, http.ResponseWriter, *http.Request)
+	params  []param
+	body    any    // value of the type of the body; nil when there is none
+	sends   string // content type of the body
+	answer  any    // value of the type of the answer; nil when it is no JSON
+	types   string // content type of the answer when it is not application/json
+	stream  bool   // answers for as long as the client listens
+}
+
+var overrideParams = []param{{"for", "duration", "ends paused, holdOut, holdIn and size after so long, such as 30m"}}
+
+// routes is all an orchestrator answers to.
+func routes() []route {
+	return []route{
+		{pattern: "GET /v1/status", about: "Leader, identity and the status of every pool", needs: scopeRead, handle: (*Admin).status, answer: api.Status{}},
+		{pattern: "GET /v1/pools", about: "The status of every pool", needs: scopeRead, handle: (*Admin).pools, answer: []spec.Status{}},
+		{pattern: "GET /v1/pools/{pool}", about: "Policy, status, instances and inputs of a pool", needs: scopeRead, handle: (*Admin).pool, answer: api.Pool{}},
+		{pattern: "GET /v1/pools/{pool}/decisions", about: "The decisions of a pool, newest first", needs: scopeRead, handle: (*Admin).decisions, answer: []fleet.Decision{},
+			params: []param{{"limit", "integer", "how many at most, 1 to 1000; 20 without"}, {"before", "integer", "only those with a smaller number"}}},
+		{pattern: "GET /v1/pools/{pool}/decisions/{number}", about: "One decision", needs: scopeRead, handle: (*Admin).decision, answer: fleet.Decision{}},
+		{pattern: "GET /v1/pools/{pool}/override", about: "What an operator wants of a pool; its ETag is for If-Match", needs: scopeRead, handle: (*Admin).getOverride, answer: spec.Override{}},
+		{pattern: "PUT /v1/pools/{pool}/override", about: "Writes what an operator wants of a pool; with If-Match only when it did not change", needs: scopeWrite,
+			handle: (*Admin).putOverride, params: overrideParams, body: spec.Override{}, sends: "application/json", answer: spec.Override{}},
+		{pattern: "PATCH /v1/pools/{pool}/override", about: "Changes what an operator wants of a pool by a JSON merge patch", needs: scopeWrite,
+			handle: (*Admin).patchOverride, params: overrideParams, body: spec.Override{}, sends: "application/merge-patch+json", answer: spec.Override{}},
+		{pattern: "DELETE /v1/pools/{pool}/override", about: "Makes an operator want nothing of a pool", needs: scopeWrite, handle: (*Admin).deleteOverride},
+		{pattern: "GET /v1/instances", about: "The instances of all pools", needs: scopeRead, handle: (*Admin).instances, answer: api.Instances{},
+			params: []param{{"pool", "string", "only those of this pool"}}},
+		{pattern: "GET /v1/events", about: "Server-sent events: status, decision, gone and load; Last-Event-ID resumes", needs: scopeRead, handle: (*Admin).follow,
+			types: "text/event-stream", stream: true, params: []param{{"pool", "string", "only those of this pool"}}},
+		{pattern: "POST /v1/policies/check", about: "Names every problem of a policy or a pool document", needs: scopeRead, handle: (*Admin).check,
+			body: map[string]any{}, sends: "application/json", answer: api.Checked{}},
+		{pattern: "GET /v1/openapi.json", about: "This document", needs: scopeNone, handle: (*Admin).openAPI, answer: map[string]any{}},
+		{pattern: "GET /healthz", about: "200 while the loop goes round", needs: scopeNone, handle: (*Admin).healthz, types: "text/plain"},
+		{pattern: "GET /readyz", about: "200 once Consul and Docker have answered", needs: scopeNone, handle: (*Admin).readyz, types: "text/plain"},
+		{pattern: "GET /metrics", about: "Metrics for Prometheus", needs: scopeRead, handle: (*Admin).metrics, types: "text/plain"},
+		{pattern: "GET /{$}", about: "A page that shows the pools", needs: scopeNone, handle: (*Admin).page, types: "text/html"},
+	}
+}
+
+// Handler serves routes, each under its protection.
 func (a *Admin) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/status", a.status)
-	mux.HandleFunc("GET /v1/pools", a.pools)
-	mux.HandleFunc("GET /v1/pools/{pool}", a.pool)
-	mux.HandleFunc("GET /v1/pools/{pool}/decisions", a.decisions)
-	mux.HandleFunc("GET /healthz", a.healthz)
-	mux.HandleFunc("GET /readyz", a.readyz)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(a.Registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
-	return mux
-}
-
-type statusAnswer struct {
-	Stack    string        `json:"stack"`
-	Identity string        `json:"identity"`
-	Leader   string        `json:"leader"` // empty when none is known
-	Acting   bool          `json:"acting"`
-	RoundAt  time.Time     `json:"roundAt,omitzero"`
-	Pools    []spec.Status `json:"pools"`
-}
-
-func (a *Admin) status(w http.ResponseWriter, r *http.Request) {
-	statuses, err := a.statuses(r.Context())
-	if err != nil {
-		a.fail(w, err)
-		return
-	}
-	report, acting := a.Acting()
-	a.answer(w, http.StatusOK, statusAnswer{a.Stack, a.Identity, a.Leader(), acting, report.RoundAt, statuses})
-}
-
-func (a *Admin) pools(w http.ResponseWriter, r *http.Request) {
-	statuses, err := a.statuses(r.Context())
-	if err != nil {
-		a.fail(w, err)
-		return
-	}
-	a.answer(w, http.StatusOK, statuses)
-}
-
-// statuses are the status documents of all pools: the own ones where this orchestrator acts.
-func (a *Admin) statuses(ctx context.Context) ([]spec.Status, error) {
-	statuses := []spec.Status{}
-	if report, acting := a.Acting(); acting {
-		for _, p := range report.Pools {
-			statuses = append(statuses, p.Status)
-		}
-		return statuses, nil
-	}
-	kvs, err := a.Store.List(ctx, spec.StatusKey(a.Stack, ""))
-	if err != nil {
-		return nil, err
-	}
-	for _, kv := range kvs {
-		var s spec.Status
-		if err := json.Unmarshal(kv.Value, &s); err != nil {
-			return nil, fmt.Errorf("read key %s: %w", kv.Key, err)
-		}
-		statuses = append(statuses, s)
-	}
-	return statuses, nil
-}
-
-type poolAnswer struct {
-	Policy    spec.Policy      `json:"policy"`
-	Status    spec.Status      `json:"status"`
-	Instances []fleet.Instance `json:"instances,omitempty"`
-	Inputs    *fleet.Inputs    `json:"inputs,omitempty"`
-}
-
-func (a *Admin) pool(w http.ResponseWriter, r *http.Request) {
-	name := r.PathValue("pool")
-	if report, acting := a.Acting(); acting {
-		for _, p := range report.Pools {
-			if p.Status.Pool == name {
-				a.answer(w, http.StatusOK, poolAnswer{p.Policy, p.Status, p.Instances, &p.Inputs})
+	places := make(chan struct{}, atOnce)
+	for _, r := range routes() {
+		mux.HandleFunc(r.pattern, func(w http.ResponseWriter, req *http.Request) {
+			if err := a.Access.allow(req, r.needs); err != nil {
+				a.refuse(w, err)
 				return
 			}
-		}
-		a.fail(w, noPool(name))
-		return
-	}
-	var answer poolAnswer
-	kv, err := a.Store.Get(r.Context(), spec.PoolKey(a.Stack, name))
-	if errors.Is(err, consul.ErrNotFound) {
-		err = noPool(name)
-	}
-	if err == nil {
-		var p spec.Pool
-		p, err = spec.ParsePool(kv.Value)
-		answer.Policy = p.Policy
-	}
-	if err == nil {
-		err = a.left(r.Context(), spec.StatusKey(a.Stack, name), &answer.Status)
-	}
-	if err != nil {
-		a.fail(w, err)
-		return
-	}
-	a.answer(w, http.StatusOK, answer)
-}
-
-const defaultDecisions = 20
-
-func (a *Admin) decisions(w http.ResponseWriter, r *http.Request) {
-	name, limit := r.PathValue("pool"), defaultDecisions
-	if text := r.URL.Query().Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 {
-			a.fail(w, &requestError{http.StatusBadRequest, fmt.Sprintf("limit %q: want a number of at least 1", text)})
-			return
-		}
-		limit = n
-	}
-	var decisions []fleet.Decision
-	if report, acting := a.Acting(); acting {
-		found := false
-		for _, p := range report.Pools {
-			if p.Status.Pool == name {
-				decisions, found = p.Decisions, true
+			if !r.stream {
+				select {
+				case places <- struct{}{}:
+					defer func() { <-places }()
+				default:
+					a.refuse(w, fail(http.StatusServiceUnavailable, "too many requests at once: want at most %d", atOnce))
+					return
+				}
+				control := http.NewResponseController(w)
+				_ = control.SetReadDeadline(time.Now().Add(readTimeout)) // not every writer has deadlines, in tests
+				_ = control.SetWriteDeadline(time.Now().Add(answerTimeout))
 			}
-		}
-		if !found {
-			a.fail(w, noPool(name))
+			r.handle(a, w, req)
+		})
+	}
+	guard := http.NewCrossOriginProtection() // a web page elsewhere does not write in its visitor's name
+	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		a.refuse(w, fail(http.StatusForbidden, "the request comes from a web page of another origin"))
+	}))
+	return guard.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cache-Control", "no-store")
+		handler, pattern := mux.Handler(r)
+		if pattern == "" {
+			a.refuse(w, unrouted(handler, r, w))
 			return
 		}
-	} else if err := a.left(r.Context(), spec.DecisionsKey(a.Stack, name), &decisions); err != nil {
-		a.fail(w, err)
-		return
-	}
-	newest := []fleet.Decision{}
-	for i := len(decisions) - 1; i >= 0 && len(newest) < limit; i-- {
-		newest = append(newest, decisions[i])
-	}
-	a.answer(w, http.StatusOK, newest)
+		mux.ServeHTTP(w, r)
+	}))
 }
 
-// left reads what the acting orchestrator left under a key; v stays as it is when that is nothing.
-func (a *Admin) left(ctx context.Context, key string, v any) error {
-	kv, err := a.Store.Get(ctx, key)
-	switch {
-	case errors.Is(err, consul.ErrNotFound):
-		return nil
-	case err != nil:
-		return err
+// unrouted is why no route takes a request: its path, or its method.
+func unrouted(handler http.Handler, r *http.Request, w http.ResponseWriter) error {
+	probe := &probe{header: http.Header{}}
+	handler.ServeHTTP(probe, r)
+	if probe.status == http.StatusMethodNotAllowed {
+		allow := probe.header.Get("Allow")
+		w.Header().Set("Allow", allow)
+		return fail(http.StatusMethodNotAllowed, "%s is not for this path: want %s", clip(r.Method), allow)
 	}
-	if err := json.Unmarshal(kv.Value, v); err != nil {
-		return fmt.Errorf("read key %s: %w", key, err)
-	}
-	return nil
+	return fail(http.StatusNotFound, "no such path: /v1/openapi.json lists those there are")
 }
 
-func (a *Admin) healthz(w http.ResponseWriter, _ *http.Request) {
-	if report, acting := a.Acting(); acting && !report.RoundAt.IsZero() && time.Since(report.RoundAt) > roundLimit {
-		a.fail(w, &requestError{http.StatusServiceUnavailable, "no round since " + report.RoundAt.UTC().Format(time.RFC3339)})
-		return
-	}
-	fmt.Fprintln(w, "ok")
-}
-
-func (a *Admin) readyz(w http.ResponseWriter, r *http.Request) {
-	if err := a.Ready(r.Context()); err != nil {
-		a.fail(w, &requestError{http.StatusServiceUnavailable, err.Error()})
-		return
-	}
-	fmt.Fprintln(w, "ok")
-}
-
-// requestError is a failure with the HTTP status it is answered with.
-type requestError struct {
+// probe is a ResponseWriter that keeps only status and header.
+type probe struct {
+	header http.Header
 	status int
-	text   string
 }
 
-func (e *requestError) Error() string { return e.text }
+func (p *probe) Header() http.Header            { return p.header }
+func (p *probe) Write(text []byte) (int, error) { return len(text), nil }
+func (p *probe) WriteHeader(status int)         { p.status = status }
 
-func noPool(name string) error {
-	return &requestError{http.StatusNotFound, fmt.Sprintf("no pool %q", name)}
-}
-
-func (a *Admin) answer(w http.ResponseWriter, status int, v any) {
-	text, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		a.Log.Error("answer not written", "error", err)
-		w.WriteHeader(http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(append(text, '\n')) // who asked may be gone
-}
-
-// fail answers with an error: the client's own as it is, Consul's silence as 503, anything else as 502.
-func (a *Admin) fail(w http.ResponseWriter, err error) {
-	status := http.StatusBadGateway
-	var own *requestError
-	switch {
-	case errors.As(err, &own):
-		status = own.status
-	case errors.Is(err, consul.ErrUnavailable):
-		status = http.StatusServiceUnavailable
-	}
-	a.answer(w, status, struct {
-		Error string `json:"error"`
-	}{strings.TrimSpace(err.Error())})
+func (a *Admin) metrics(w http.ResponseWriter, r *http.Request) {
+	promhttp.HandlerFor(a.Registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}).ServeHTTP(w, r)
 }

@@ -19,15 +19,32 @@ import (
 	"github.com/viot-project/viot/orchestrator/fleet"
 )
 
-// store is a Consul that holds what it is given.
+// store is a Consul that holds what it is given, at index 1.
 type store map[string]string
+
+func (s store) PutIf(_ context.Context, key string, value []byte, index uint64) error {
+	if _, there := s[key]; there != (index == 1) {
+		return consul.ErrConflict
+	}
+	s[key] = string(value)
+	return nil
+}
+
+func (s store) DeleteIf(_ context.Context, key string, _ uint64) error {
+	delete(s, key)
+	return nil
+}
+
+func (s store) Instances(context.Context, string, uint64, time.Duration) ([]consul.Instance, uint64, error) {
+	return []consul.Instance{{ID: "viot-t-cse-4", Passing: true}}, 1, nil
+}
 
 func (s store) Get(_ context.Context, key string) (consul.KV, error) {
 	if s == nil {
 		return consul.KV{}, consul.ErrUnavailable
 	}
 	if v, ok := s[key]; ok {
-		return consul.KV{Key: key, Value: []byte(v)}, nil
+		return consul.KV{Key: key, Value: []byte(v), ModifyIndex: 1}, nil
 	}
 	return consul.KV{}, consul.ErrNotFound
 }
@@ -51,10 +68,11 @@ func serve(t *testing.T, report *fleet.Report, s Store, ready error) *httptest.S
 		}
 		return *report, true
 	}
-	a := &Admin{
+	a := New(Admin{
 		Stack: "t", Identity: "a", Leader: func() string { return "b" }, Acting: acting,
 		Ready: func(context.Context) error { return ready }, Store: s, Registry: NewMetrics(acting).Registry, Log: hclog.NewNullLogger(),
-	}
+		Access: Access{OpenWrites: true},
+	})
 	server := httptest.NewServer(a.Handler())
 	t.Cleanup(server.Close)
 	return server

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/viot-project/viot/infra/consul"
 	"github.com/viot-project/viot/infra/docker"
 	"github.com/viot-project/viot/infra/spec"
+	"github.com/viot-project/viot/orchestrator/admin"
 )
 
 // config is what the flags say. A flag that is not given is taken from the environment: -log-level from
@@ -29,6 +31,10 @@ type config struct {
 	scrape      time.Duration
 	logLevel    string
 	logFormat   string
+
+	readToken, readTokenFile   string
+	writeToken, writeTokenFile string
+	openWrites                 bool
 }
 
 const envPrefix = "ORCHESTRATOR_"
@@ -49,6 +55,11 @@ func parseConfig(args []string, getenv func(string) string, output io.Writer) (c
 	flags.DurationVar(&c.scrape, "scrape", time.Second, "time between two readings of an instance's metrics page")
 	flags.StringVar(&c.logLevel, "log-level", "info", "trace, debug, info, warn or error")
 	flags.StringVar(&c.logFormat, "log-format", "text", "text or json")
+	flags.StringVar(&c.readToken, "read-token", "", "bearer token that the HTTP interface wants of who reads (default none: everybody may)")
+	flags.StringVar(&c.readTokenFile, "read-token-file", "", "file with the -read-token")
+	flags.StringVar(&c.writeToken, "write-token", "", "bearer token that the HTTP interface wants of who writes, who may also read")
+	flags.StringVar(&c.writeTokenFile, "write-token-file", "", "file with the -write-token")
+	flags.BoolVar(&c.openWrites, "open-writes", false, "let everybody write when there is no -write-token; without it only where -listen is a loopback address")
 	var problems []error
 	flags.VisitAll(func(f *flag.Flag) {
 		name := envPrefix + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
@@ -72,7 +83,41 @@ func parseConfig(args []string, getenv func(string) string, output io.Writer) (c
 		}
 		c.identity = host
 	}
+	for _, t := range []struct {
+		flag, file string
+		token      *string
+	}{{"read-token", c.readTokenFile, &c.readToken}, {"write-token", c.writeTokenFile, &c.writeToken}} {
+		problems = append(problems, token(t.flag, t.file, t.token))
+	}
 	return c, errors.Join(append(problems, c.problems()...)...)
+}
+
+// token reads a token from the file that is given in its place.
+func token(flag, file string, token *string) error {
+	if file == "" {
+		return nil
+	}
+	if *token != "" {
+		return fmt.Errorf("-%s and -%s-file: want one of them", flag, flag)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("-%s-file: %w", flag, err)
+	}
+	if *token = strings.TrimSpace(string(text)); *token == "" {
+		return fmt.Errorf("-%s-file: %s is empty", flag, file)
+	}
+	return nil
+}
+
+// access is who may do what over HTTP. An interface that only this machine reaches needs no token.
+func (c config) access() admin.Access {
+	open := c.openWrites
+	if host, _, err := net.SplitHostPort(c.listen); err == nil {
+		ip := net.ParseIP(host)
+		open = open || host == "localhost" || ip != nil && ip.IsLoopback()
+	}
+	return admin.Access{ReadToken: c.readToken, WriteToken: c.writeToken, OpenWrites: open}
 }
 
 // problems lists what is wrong with the values, each with its flag.

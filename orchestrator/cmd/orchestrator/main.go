@@ -64,15 +64,19 @@ func run(ctx context.Context, args []string, getenv func(string) string, stderr 
 		Round: c.round, Scrape: c.scrape, Log: log,
 	}
 	metrics := admin.NewMetrics(orchestrator.Report)
-	orchestrator.Took = func(took time.Duration) { metrics.Rounds.Observe(took.Seconds()) }
-	questions := &admin.Admin{
+	questions := admin.New(admin.Admin{
 		Stack: c.stack, Identity: c.identity, Leader: orchestrator.Leader, Acting: orchestrator.Report,
-		Ready: once(registry.Ready, engine.Check), Store: registry, Registry: metrics.Registry, Log: log.Named("admin"),
+		Ready: once(registry.Ready, engine.Check), Store: registry, Registry: metrics.Registry, Access: c.access(), Log: log.Named("admin"),
+	})
+	orchestrator.Took = func(took time.Duration) {
+		metrics.Rounds.Observe(took.Seconds())
+		questions.Changed()
 	}
 	log.Info("orchestrator starts", "stack", c.stack, "identity", c.identity, "consul", c.consul, "docker", engine.Host(),
 		"listen", listener.Addr().String())
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return orchestrator.Run(ctx) })
+	parts.Go(func() error { return questions.Run(ctx) })
 	parts.Go(func() error { return serve(ctx, listener, questions.Handler(), log.Named("admin")) })
 	err = parts.Wait()
 	log.Info("orchestrator ends")
@@ -108,7 +112,7 @@ func once(checks ...func(context.Context) error) func(context.Context) error {
 // serve answers HTTP requests until ctx ends.
 func serve(ctx context.Context, listener net.Listener, handler http.Handler, log hclog.Logger) error {
 	server := &http.Server{
-		Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,
+		Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 32 << 10,
 		ErrorLog: log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
 	}
 	stop := context.AfterFunc(ctx, func() {
