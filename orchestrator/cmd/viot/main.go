@@ -15,6 +15,12 @@ import (
 
 const usage = `usage: viot COMMAND [flags]
 
+  explain    say why a pool is as large as it is: load, votes, clamps, what would be otherwise
+  scale      keep a pool at a size, or give it back to its policy: scale POOL 4 -for 1h, scale POOL auto
+  pause      leave a pool as it is; resume takes it back
+  hold       keep a pool from shrinking (-in) or growing (-out); resume takes it back
+  drain      have instances removed
+  policy     check a policy or a pool document in a file
   status     print the pools of a running stack as key: value lines
   inventory  list what a stack has on the Docker Engine and in its Consul
   sweep      remove what a stack left on the Docker Engine
@@ -38,6 +44,7 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	commands := map[string]func(context.Context, []string, io.Writer, io.Writer) error{
 		"status": status, "inventory": inventory, "sweep": sweep, "simulate": simulateCommand,
+		"explain": explain, "scale": scale, "pause": pause, "resume": resume, "hold": hold, "drain": drain, "policy": policy,
 	}
 	if len(args) == 0 {
 		fmt.Fprint(stderr, usage)
