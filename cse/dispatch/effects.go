@@ -22,7 +22,7 @@ func (q *request) born(parent store.Node, child resource.Resource) (store.Effect
 		return all, err
 	}
 	if child.Type.Instance() {
-		if err := all.Join(q.d.evicting(parent)); err != nil {
+		if err := all.Join(q.d.evicting(parent), nil); err != nil {
 			return all, err
 		}
 	}
@@ -44,28 +44,28 @@ func (q *request) changed(before store.Node, r resource.Resource, given resource
 	if err := all.Join(actionsOn(r, true)); err != nil {
 		return all, err
 	}
-	if err := all.Join(q.d.evicting(before)); err != nil {
+	if err := all.Join(q.d.evicting(before), nil); err != nil {
 		return all, err
 	}
 	err := all.Join(q.updated(before, r, given))
 	return all, err
 }
 
-// evicting has the instances looked at that n may lose by a change, if somebody must hear of them: the subscriptions of n that ask for
-// deleted children, or the announcements of instances.
-func (d *Dispatcher) evicting(n store.Node) (store.Effects, error) {
-	hears := n.Resource.AnnouncesInstances
-	for _, s := range n.Subscriptions {
-		a, err := s.Decode()
-		if err != nil {
-			return store.Effects{}, err
+// evicting has the instances looked at that n may lose to its limits by a change, if they may be announced. Subscriptions are not told:
+// what a hosting CSE deletes by itself to keep to mni, mbs and mia is no deletion that event 4 is about.
+func (d *Dispatcher) evicting(n store.Node) store.Effects {
+	if !n.Resource.AnnouncesInstances {
+		return store.Effects{}
+	}
+	return store.Effects{Evicted: func(r store.Removal) (store.Effects, error) {
+		var all store.Effects
+		for _, below := range r.Below {
+			if err := all.Join(withdrawing(below, "")); err != nil {
+				return all, err
+			}
 		}
-		hears = hears || slices.Contains(a.Criteria().Events, eventChildDeleted)
-	}
-	if !hears {
-		return store.Effects{}, nil
-	}
-	return store.Effects{Evicted: d.removed}, nil
+		return all, nil
+	}}
 }
 
 // removed is what a removal that q asks for brings with it, for whatever type.
