@@ -10,7 +10,7 @@ export STACK
 GO_BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w"
 
 .DEFAULT_GOAL := help
-.PHONY: help tools env up preview refresh down status demo test unit conformance e2e sdk lint bench bench-up bench-reaction bench-drain bench-balancer bench-cse simulate-all bench-calibration clean programs
+.PHONY: help tools env up preview refresh down status demo test unit conformance e2e sdk lint bench bench-up bench-reaction bench-drain bench-balancer bench-round bench-cse simulate-all bench-calibration clean programs
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,7 +61,7 @@ sdk: ## Generate the provider's Go SDK.
 lint: ## Check formatting, vet, the generated SDK and the module files.
 	@$(TOOL)/test.sh lint
 
-bench: bench-up bench-reaction bench-drain bench-balancer bench-cse ## Run every benchmark; figures are printed and kept in build/bench.
+bench: bench-up bench-reaction bench-drain bench-balancer bench-round bench-cse ## Run every benchmark; figures are printed and kept in build/bench.
 
 bench-up: tools ## Time make up, unchanged and from nothing, and make down.
 	@$(TOOL)/bench.sh up
@@ -74,6 +74,9 @@ bench-drain: tools ## Count failed requests over scale-in and rolling-update cyc
 
 bench-balancer: ## Time from a registration in Consul to the first request served, from a deregistration to the last, and to the answers of held requests.
 	@$(TOOL)/bench.sh balancer
+
+bench-round: ## Time rounds of an orchestrator with 10 to 10,000 instances, on one core.
+	@$(TOOL)/bench.sh round
 
 bench-cse: ## Measure one CSE on PostgreSQL: creates, retrieves, discovery and memory at a million resources, fan-out, and two beside one.
 	@$(TOOL)/bench.sh cse

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs one benchmark: up, reaction or drain of a whole stack, balancer, or cse. Figures go to standard output and build/bench.
+# Runs one benchmark: up, reaction or drain of a whole stack, balancer, round, or cse. Figures go to standard output and build/bench.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . infra/tools/lib.sh
@@ -14,6 +14,10 @@ balancer)
 	go test -run '^$' -bench '^BenchmarkHold$' -benchtime 30x -count 1 ./orchestrator/balancer
 	exit
 	;;
+round)
+	go test -run '^$' -bench '^BenchmarkRound$' -benchtime 1x -count 1 ./orchestrator/loop
+	exit
+	;;
 cse)
 	# Durable commits are measured on a server of our own where PostgreSQL is installed, and on the container's where not.
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || engines
@@ -24,7 +28,7 @@ simulate)
 	VIOT_TRACES=${TRACES:+$(cd "$TRACES" && pwd)} go test -run '^$' -bench '^BenchmarkSimulate$' -benchtime 1x -count 1 -timeout 120m ./test/bench
 	exit
 	;;
-*) fail "usage: bench.sh up|reaction|drain|calibration|balancer|cse|simulate" ;;
+*) fail "usage: bench.sh up|reaction|drain|calibration|balancer|round|cse|simulate" ;;
 esac
 eval "$(infra/tools/env.sh .viot/bin)"
 exec go test -run '^$' -bench "^$name\$" -benchtime 1x -count 1 -timeout 60m ./test/bench
