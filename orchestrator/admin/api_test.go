@@ -165,6 +165,17 @@ func TestRefusals(t *testing.T) {
 	if w.Code != 200 || !strings.Contains(w.Body.String(), `"valid": false`) || !strings.Contains(w.Body.String(), "do you mean max?") {
 		t.Errorf("check: %d %s", w.Code, w.Body)
 	}
+	for _, tt := range []struct{ document, want string }{
+		{`{"max": 3, "targetUtilisation": 0.5, "algorithm": "hpaa", "shadow": "hpa:targt=1"}`, `"field": "algorithm"`},
+		{`{"max": 3, "targetUtilisation": 0.5, "algorithm": "hpaa", "shadow": "hpa:targt=1"}`, `"field": "shadow"`},
+		{`{"max": 3, "targetUtilisation": 0.5, "shadow": "kneda"}`, `no scaling rule \"kneda\"`},
+		{`{"stack": "t", "policy": {"algorithm": "kneda"}}`, `"field": "policy.algorithm"`},
+		{`{"max": 3, "targetUtilisation": 0.5, "scaleInAfter": "30s", "algorithm": "viot", "shadow": "hpa:target=0.6"}`, `"valid": true`},
+	} {
+		if w := ask(a, "POST", "/v1/policies/check", tt.document); w.Code != 200 || !strings.Contains(w.Body.String(), tt.want) {
+			t.Errorf("check of %s: %d %s, want %s", tt.document, w.Code, w.Body, tt.want)
+		}
+	}
 	if w := ask(a, "GET", "/", ""); w.Code != 200 || strings.Contains(w.Body.String(), "src=") || strings.Contains(w.Body.String(), "href=") {
 		t.Errorf("the page: %d; want one that needs nothing else", w.Code)
 	}

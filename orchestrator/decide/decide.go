@@ -110,6 +110,9 @@ func (r *round) resize() {
 	}
 	r.inputs.Otherwise = m.otherwise.of(sizing.Size, size, &r.inputs, m.inForce.sizer)
 	r.inputs.Shadow = m.watch(&r.Snapshot, r.now)
+	if m.shadow.problem != "" {
+		r.problems = append(r.problems, "shadow: "+m.shadow.problem)
+	}
 	if size != m.desired {
 		m.desired, m.cause = size, cause
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/viot-project/viot/infra/spec"
 	"github.com/viot-project/viot/orchestrator/act"
+	"github.com/viot-project/viot/orchestrator/decide"
 	"github.com/viot-project/viot/orchestrator/fleet"
 	"github.com/viot-project/viot/orchestrator/lease"
 	"github.com/viot-project/viot/orchestrator/observe"
@@ -41,6 +42,7 @@ type Orchestrator struct {
 	Round    time.Duration                       // between two readings of the load balancers, and between two rounds
 	Scrape   time.Duration                       // between two readings of an instance's metrics page
 	Took     func(time.Duration)                 // told how long each round took; may be nil
+	Rules    decide.Rules                        // see Loop
 	Decided  func(pool string, d fleet.Decision) // see Loop
 	Log      hclog.Logger
 
@@ -67,7 +69,7 @@ func (o *Orchestrator) lead(ctx context.Context, term *lease.Term) error {
 	}
 	rounds := &Loop{
 		Stack: o.Stack, Identity: o.Identity, Observer: observer, Actor: actor, Store: o.Consul, Term: term,
-		Every: o.Round, Took: o.Took, Decided: o.Decided, Log: o.Log.Named("loop"),
+		Every: o.Round, Took: o.Took, Rules: o.Rules, Decided: o.Decided, Log: o.Log.Named("loop"),
 	}
 	o.loop.Store(rounds)
 	defer o.loop.Store(nil)

@@ -20,6 +20,7 @@ import (
 	"github.com/viot-project/viot/infra/consul"
 	"github.com/viot-project/viot/infra/docker"
 	"github.com/viot-project/viot/infra/spec"
+	"github.com/viot-project/viot/orchestrator/decide/reference"
 	"github.com/viot-project/viot/orchestrator/fleet"
 )
 
@@ -854,7 +855,7 @@ func (w *world) orchestrate(ctx context.Context, identity string, killAt int) *o
 	c := &client{w: w, identity: identity, killAt: killAt, cut: cancel}
 	o := &orchestrator{client: c, stop: cancel, ended: make(chan struct{}), Orchestrator: &Orchestrator{
 		Stack: stack, Identity: identity, Engine: c, Consul: c, HTTP: &http.Client{Transport: c},
-		Round: 250 * time.Millisecond, Scrape: time.Second, Log: hclog.NewNullLogger(),
+		Round: 250 * time.Millisecond, Scrape: time.Second, Rules: reference.Lookup, Log: hclog.NewNullLogger(),
 	}}
 	go func() {
 		defer close(o.ended)

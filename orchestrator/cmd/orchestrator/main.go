@@ -21,6 +21,7 @@ import (
 	"github.com/viot-project/viot/infra/consul"
 	"github.com/viot-project/viot/infra/docker"
 	"github.com/viot-project/viot/orchestrator/admin"
+	"github.com/viot-project/viot/orchestrator/decide/reference"
 	"github.com/viot-project/viot/orchestrator/lease"
 	"github.com/viot-project/viot/orchestrator/loop"
 )
@@ -61,7 +62,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stderr 
 	}
 	orchestrator := &loop.Orchestrator{
 		Stack: c.stack, Identity: c.identity, Engine: engine, Consul: lease.Client{Client: registry}, HTTP: newHTTPClient(),
-		Round: c.round, Scrape: c.scrape, Log: log,
+		Round: c.round, Scrape: c.scrape, Rules: reference.Lookup, Log: log,
 	}
 	metrics := admin.NewMetrics(orchestrator.Report)
 	questions := admin.New(admin.Admin{
