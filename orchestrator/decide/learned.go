@@ -20,12 +20,19 @@ type Season struct {
 	Seasons float64   `json:"seasons"` // how far off predictions were, by what was before and by this
 }
 
+// Known says whether anything has been learnt.
+func (l Learned) Known() bool {
+	return l.ServiceSeconds > 0 || l.IdleCores > 0 || l.StaySeconds > 0 || l.BootSeconds > 0 || l.Season != nil
+}
+
+const mostSteps = 1440 // of a day, as many as a policy may ask for
+
 // NewViot returns viot's own rule, which knows l. What cannot be is left out.
 func NewViot(l Learned) *Viot {
 	v := &Viot{}
 	v.service.seconds, v.service.idle, v.service.stay = sane(l.ServiceSeconds), sane(l.IdleCores), sane(l.StaySeconds)
 	v.boot.mean, v.boot.off = sane(l.BootSeconds), sane(l.BootOffSeconds)
-	if s := l.Season; s != nil && s.Steps > 0 && len(s.Rates) == weekDays*s.Steps && len(s.Seen) == len(s.Rates) {
+	if s := l.Season; s != nil && s.Steps > 0 && s.Steps <= mostSteps && len(s.Rates) == weekDays*s.Steps && len(s.Seen) == len(s.Rates) {
 		v.season = season{steps: s.Steps, slots: make([]slot, len(s.Rates)), before: -1, now: -1, naive: sane(s.Naive), own: sane(s.Seasons)}
 		for i := range v.season.slots {
 			if rate := sane(float64(s.Rates[i])); s.Seen[i] > 0 {

@@ -44,12 +44,12 @@ func (m Memory) With(rules Rules) Memory {
 	return m
 }
 
-// Learned is what is known about the pool's load.
+// Learned is what viot's rule has learnt about the pool's load; while another is in force, what it had learnt before.
 func (m Memory) Learned() Learned {
 	if v, ok := m.inForce.sizer.(*Viot); ok {
 		return v.Learned()
 	}
-	return Learned{}
+	return m.inForce.learned
 }
 
 // boots counts instances that did not get ready, or died as soon as they were, and how long to wait before the next

@@ -15,7 +15,8 @@ type Rules func(algorithm string) (Sizer, error)
 type rule struct {
 	algorithm string // asked for
 	sizer     Sizer
-	problem   string // why it is not the one asked for; empty when it is
+	problem   string  // why it is not the one asked for; empty when it is
+	learned   Learned // by viot's rule, until it is in force again
 }
 
 // follow makes r the rule of an algorithm, and says why it could not: then the rule before stays in force, and where
@@ -27,10 +28,13 @@ func (r *rule) follow(algorithm string, rules Rules) (problem string) {
 	if r.algorithm == algorithm {
 		return r.problem
 	}
+	if v, ok := r.sizer.(*Viot); ok {
+		r.learned = v.Learned()
+	}
 	var err error
 	switch sizer := Sizer(nil); {
 	case algorithm == spec.AlgorithmViot:
-		r.sizer = NewViot(Learned{})
+		r.sizer = NewViot(r.learned)
 	case rules == nil:
 		err = fmt.Errorf("no algorithm but %s is known", spec.AlgorithmViot)
 	default:

@@ -3,6 +3,7 @@
 package loop
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -51,6 +52,8 @@ const (
 	keptDecisions = 200              // of a pool, in memory
 	leftDecisions = 50               // of a pool, in Consul
 	storeTimeout  = 2 * time.Second  // of one call, for it holds up the round
+	learnedEvery  = time.Minute      // what was learnt is left that often, if it changed
+	mostLearned   = 350 << 10        // bytes of it: Consul takes 512 KiB, and in a transaction it grows by a third
 )
 
 // Loop decides for all pools of a stack. Set the exported fields; then Run, and from any goroutine Wake and Report.
@@ -82,6 +85,9 @@ type pool struct {
 	decisions []fleet.Decision
 	number    int // of the newest decision
 	counts    map[fleet.Kind]int
+
+	learned   []byte    // newest that was left or found
+	learnedAt time.Time // when it was last looked at
 
 	written   spec.Status // newest status that was written
 	status    spec.Status // newest status
@@ -193,7 +199,8 @@ func (l *Loop) decide(ctx context.Context, d fleet.Declaration, now time.Time) e
 		if err := l.write(ctx, p, status, nil, now); err != nil {
 			return err
 		}
-		*p = pool{written: p.written, status: p.status, counts: p.counts} // declared again it is another pool
+		// Declared again it is another pool.
+		*p = pool{written: p.written, status: p.status, counts: p.counts, memory: decide.Memory{}.With(l.Rules)}
 		return nil
 	case d.Template == "":
 		status.Problem = d.Refused
@@ -219,6 +226,35 @@ func (l *Loop) decide(ctx context.Context, d fleet.Declaration, now time.Time) e
 		return err
 	}
 	l.Actor.Do(s.Pool, s.Template, plan.Ops())
+	return l.leaveLearned(ctx, p, d.Name, now)
+}
+
+// leaveLearned writes what was learnt about a pool's load for a successor, when it is due and changed.
+func (l *Loop) leaveLearned(ctx context.Context, p *pool, name string, now time.Time) error {
+	if now.Sub(p.learnedAt) < learnedEvery {
+		return nil
+	}
+	p.learnedAt = now
+	learned := p.memory.Learned()
+	if !learned.Known() {
+		return nil
+	}
+	text, err := json.Marshal(learned)
+	if err != nil {
+		return fmt.Errorf("write what was learnt about %s: %w", name, err)
+	}
+	if bytes.Equal(text, p.learned) {
+		return nil
+	}
+	if len(text) > mostLearned {
+		return fmt.Errorf("write what was learnt about %s: %d bytes are more than %d", name, len(text), mostLearned)
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	if err := l.Term.Write(ctx, fleet.Write{Key: spec.LearnedKey(l.Stack, name), Value: text}); err != nil {
+		return fmt.Errorf("write what was learnt about %s: %w", name, err)
+	}
+	p.learned = text
 	return nil
 }
 
@@ -228,36 +264,45 @@ func (l *Loop) pool(ctx context.Context, name string) (*pool, error) {
 		return p, nil
 	}
 	p := &pool{counts: map[fleet.Kind]int{}}
-	if err := l.load(ctx, spec.StatusKey(l.Stack, name), &p.status); err != nil {
+	if _, err := load(ctx, l, spec.StatusKey(l.Stack, name), &p.status); err != nil {
 		return nil, err
 	}
-	if err := l.load(ctx, spec.DecisionsKey(l.Stack, name), &p.decisions); err != nil {
+	if _, err := load(ctx, l, spec.DecisionsKey(l.Stack, name), &p.decisions); err != nil {
 		return nil, err
 	}
+	var learned decide.Learned
+	text, err := load(ctx, l, spec.LearnedKey(l.Stack, name), &learned)
+	if err != nil {
+		return nil, err
+	}
+	p.learned = text
 	if n := len(p.decisions); n > 0 {
 		p.number = p.decisions[n-1].Number
 	}
 	p.written = p.status
-	p.memory = decide.Recall(p.status, p.decisions, decide.Learned{}).With(l.Rules)
+	p.memory = decide.Recall(p.status, p.decisions, learned).With(l.Rules)
 	l.pools[name] = p
 	return p, nil
 }
 
-// load reads a key into v, which stays as it is when the key is not there or cannot be read.
-func (l *Loop) load(ctx context.Context, key string, v any) error {
+// load reads a key into v, which stays as it is when the key is not there or is not one, and returns its text.
+func load[T any](ctx context.Context, l *Loop, key string, v *T) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	kv, err := l.Store.Get(ctx, key)
 	switch {
 	case errors.Is(err, consul.ErrNotFound):
-		return nil
+		return nil, nil
 	case err != nil:
-		return err
+		return nil, err
 	}
-	if err := json.Unmarshal(kv.Value, v); err != nil {
+	var read T
+	if err := json.Unmarshal(kv.Value, &read); err != nil {
 		l.Log.Warn("ignoring what an earlier orchestrator left", "key", key, "error", err)
+		return kv.Value, nil
 	}
-	return nil
+	*v = read
+	return kv.Value, nil
 }
 
 // write records new decisions and, when it changed or is due, the status. Nothing is recorded when it fails.
