@@ -15,7 +15,8 @@ type Claim struct {
 	Min         int
 	Wanted      int // instances, before room bounds them
 	Held        int // instances that are there, those that leave apart
-	Leaving     int // instances that still hold what they have but are draining
+	Standby     int // instances that are kept beside those
+	Leaving     int // instances that are draining: they hold what they have, but not for long
 	CPUs        float64
 	MemoryBytes int64 // of one instance; 0 is no limit, and claims nothing
 }
@@ -34,15 +35,15 @@ func Share(h fleet.Host, claims []Claim) map[string]fleet.Room {
 	})
 	cpus, memory := h.CPUs*CPUShare, h.MemoryBytes
 	for _, c := range claims {
-		cpus -= float64(c.Leaving) * c.CPUs
-		memory -= int64(c.Leaving) * c.MemoryBytes
+		cpus -= float64(c.Standby) * c.CPUs
+		memory -= int64(c.Standby) * c.MemoryBytes
 	}
 	part := divide(h, cpus, memory, claims, make([]int, len(claims)))
-	// What may be there at once: what is held and stays counts as given.
+	// What may be there at once: what is held counts as given, and what leaves is there still.
 	held := make([]int, len(claims))
 	for i, c := range claims {
-		cpus -= float64(c.Held) * c.CPUs
-		memory -= int64(c.Held) * c.MemoryBytes
+		cpus -= float64(c.Held+c.Leaving) * c.CPUs
+		memory -= int64(c.Held+c.Leaving) * c.MemoryBytes
 		held[i] = c.Held
 		claims[i].Min, claims[i].Wanted = min(c.Min, part[i]), part[i]
 	}

@@ -16,25 +16,25 @@ func drawClaims(t *rapid.T) (fleet.Host, []Claim) {
 		claims[i] = Claim{
 			Pool: fmt.Sprint("p", i), Priority: rapid.IntRange(0, 2).Draw(t, "priority"), Min: rapid.IntRange(0, 3).Draw(t, "min"),
 			Wanted: rapid.IntRange(0, 10).Draw(t, "wanted"), Held: rapid.IntRange(0, 8).Draw(t, "held"), Leaving: rapid.IntRange(0, 2).Draw(t, "leaving"),
-			CPUs: float64(rapid.IntRange(0, 2).Draw(t, "cpus")), MemoryBytes: int64(rapid.IntRange(0, 4).Draw(t, "memory")),
+			Standby: rapid.IntRange(0, 2).Draw(t, "standby"),
+			CPUs:    float64(rapid.IntRange(0, 2).Draw(t, "cpus")), MemoryBytes: int64(rapid.IntRange(0, 4).Draw(t, "memory")),
 		}
 		claims[i].Wanted = max(claims[i].Wanted, claims[i].Min)
 	}
 	return h, claims
 }
 
-// Whoever grows to its room, beside what is held and leaves, finds its memory and its CPU share there.
+// Whoever grows to its room, beside what is held and leaves, finds its memory there.
 func TestShareNeverOversubscribes(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		h, claims := drawClaims(t)
 		rooms := Share(h, claims)
-		memory, cpus, grows := int64(0), 0.0, false
+		memory, grows := int64(0), false
 		for _, c := range claims {
 			there := max(rooms[c.Pool].Most, c.Held)
 			grows = grows || there > c.Held && c.MemoryBytes > 0
-			memory += int64(there+c.Leaving) * c.MemoryBytes
-			cpus += float64(there+c.Leaving) * c.CPUs
+			memory += int64(there+c.Leaving+c.Standby) * c.MemoryBytes
 		}
 		if grows && memory > h.MemoryBytes {
 			t.Errorf("%d of %d bytes are given: %v of %+v", memory, h.MemoryBytes, rooms, claims)
@@ -48,7 +48,7 @@ func TestShareKeepsMin(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h, claims := drawClaims(t)
 		for i := range claims { // alike, so that what one gives up fits another
-			claims[i].MemoryBytes, claims[i].CPUs, claims[i].Held, claims[i].Leaving = 1, 0, 0, 0
+			claims[i].MemoryBytes, claims[i].CPUs, claims[i].Held, claims[i].Leaving, claims[i].Standby = 1, 0, 0, 0, 0
 		}
 		rooms := Share(h, claims)
 		for _, a := range claims {
@@ -76,6 +76,61 @@ func TestShareIsMonotone(t *testing.T) {
 		claims[0].Priority++
 		if after := Share(h, claims); after["p0"].Most < before["p0"].Most {
 			t.Errorf("room of p0 fell from %d to %d: %+v", before["p0"].Most, after["p0"].Most, claims)
+		}
+	})
+}
+
+// Pools that claim alike have alike, to one instance.
+func TestShareIsFair(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		h, claims := drawClaims(t)
+		for i := range claims {
+			claims[i] = claims[0]
+			claims[i].Pool = fmt.Sprint("p", i)
+		}
+		rooms := Share(h, claims)
+		for _, c := range claims {
+			if apart := rooms[c.Pool].Most - rooms["p0"].Most; apart < -1 || apart > 1 {
+				t.Errorf("alike, yet %v of %+v", rooms, claims)
+			}
+		}
+	})
+}
+
+// Beside what is held already, no growth takes more CPU than the stated multiple of the host's.
+func TestShareKeepsCPU(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		h, claims := drawClaims(t)
+		rooms := Share(h, claims)
+		cpus, grows := 0.0, false
+		for _, c := range claims {
+			there := max(rooms[c.Pool].Most, c.Held)
+			grows = grows || there > c.Held && c.CPUs > 0
+			cpus += float64(there+c.Leaving+c.Standby) * c.CPUs
+		}
+		if grows && cpus > h.CPUs*CPUShare {
+			t.Errorf("%g of %g cores are promised: %v of %+v", cpus, h.CPUs*CPUShare, rooms, claims)
+		}
+	})
+}
+
+// A pool that gives way does not shrink further because what it gave is still leaving.
+func TestShareOfALeavingPoolStays(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		h, claims := drawClaims(t)
+		before := Share(h, claims)
+		for i, c := range claims {
+			if room := before[c.Pool].Most; room < c.Held {
+				claims[i].Held, claims[i].Leaving = room, c.Leaving+c.Held-room
+			}
+		}
+		for pool, room := range Share(h, claims) {
+			if room.Most < before[pool].Most {
+				t.Errorf("room of %s fell from %d to %d: %+v", pool, before[pool].Most, room.Most, claims)
+			}
 		}
 	})
 }

@@ -27,6 +27,8 @@ type Observer interface {
 	Pools() (pools []fleet.Declaration, known bool)
 	// Snapshot joins what is known about a pool with the operations on it; an error says what is not known.
 	Snapshot(pool string, ops map[string]fleet.OpState, now time.Time) (fleet.Snapshot, error)
+	// Host is the machine that instances run on; zero while it is not known.
+	Host() fleet.Host
 }
 
 // Actor carries out what was decided.
@@ -94,6 +96,7 @@ type pool struct {
 	policy    spec.Policy
 	instances []fleet.Instance
 	inputs    fleet.Inputs
+	wanted    int // size decided on but for the host's room
 }
 
 // Wakeable is a signal that is never lost and never blocks who gives it.
@@ -141,8 +144,10 @@ func (l *Loop) Report() fleet.Report {
 func (l *Loop) round(ctx context.Context, now time.Time) {
 	declared, known := l.Observer.Pools()
 	if known {
+		views := l.look(declared, now)
+		room := l.share(declared, views)
 		for _, d := range declared {
-			l.complain(ctx, d.Name, l.decide(ctx, d, now))
+			l.complain(ctx, d.Name, l.decide(ctx, d, views[d.Name], room, now))
 		}
 		for name := range l.pools {
 			if !slices.ContainsFunc(declared, func(d fleet.Declaration) bool { return d.Name == name }) && l.Actor.Abandon(name) {
@@ -181,7 +186,7 @@ func (l *Loop) complain(ctx context.Context, pool string, err error) {
 }
 
 // decide is one round for one pool.
-func (l *Loop) decide(ctx context.Context, d fleet.Declaration, now time.Time) error {
+func (l *Loop) decide(ctx context.Context, d fleet.Declaration, v view, room *room, now time.Time) error {
 	p, err := l.pool(ctx, d.Name)
 	if err != nil {
 		return err
@@ -206,16 +211,18 @@ func (l *Loop) decide(ctx context.Context, d fleet.Declaration, now time.Time) e
 		status.Problem = d.Refused
 		return l.write(ctx, p, status, nil, now)
 	}
-	s, err := l.Observer.Snapshot(d.Name, l.Actor.Ops(d.Name), now)
-	if err != nil {
-		status.Problem = err.Error()
+	if v.err != nil {
+		status.Problem = v.err.Error()
 		return l.write(ctx, p, status, nil, now)
 	}
+	s := v.snapshot
+	s.Room = room.of(d.Name)
 	s.Ended = l.Actor.Ended(d.Name)
 	var plan fleet.Plan
 	plan, p.memory = decide.Decide(s, p.memory, now)
 	count := fleet.CountOf(s.Instances, s.Template)
-	p.instances, p.inputs = s.Instances, plan.Inputs
+	p.instances, p.inputs, p.wanted = s.Instances, plan.Inputs, wanted(plan)
+	room.ordered(d.Name, plan.Ops())
 	status = spec.Status{
 		Pool: d.Name, ObservedIndex: s.Index, Template: s.Template, Desired: plan.Desired,
 		Ready: count.Ready, Updated: count.Updated, Booting: count.Booting, Draining: count.Draining, Standby: count.Standby,
@@ -279,7 +286,7 @@ func (l *Loop) pool(ctx context.Context, name string) (*pool, error) {
 	if n := len(p.decisions); n > 0 {
 		p.number = p.decisions[n-1].Number
 	}
-	p.written = p.status
+	p.written, p.wanted = p.status, p.status.Desired
 	p.memory = decide.Recall(p.status, p.decisions, learned).With(l.Rules)
 	l.pools[name] = p
 	return p, nil

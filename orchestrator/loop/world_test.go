@@ -27,6 +27,7 @@ import (
 const (
 	stack   = "t"
 	service = "cse"
+	other   = "other" // a second pool, without load
 	port    = 8080
 	work    = 0.010 // CPU seconds a request takes
 	idle    = 0.002 // cores an instance uses without requests
@@ -63,6 +64,8 @@ type world struct {
 	engineAway   bool
 	balancerAway bool
 	metricsAway  bool
+
+	memory int64 // of the host
 
 	rps      float64
 	arrived  float64
@@ -103,7 +106,7 @@ func newWorld(t *testing.T) *world {
 		t: t, began: now, servedAt: now, topics: map[string]uint64{}, changed: make(chan struct{}), index: 1,
 		kv: map[string]consul.KV{}, sessions: map[string]*session{}, registered: map[string]*registration{},
 		boxes: map[string]*box{}, listeners: map[chan docker.Event]bool{}, broken: map[string]bool{}, unready: map[string]bool{},
-		bootTime: 300 * time.Millisecond, drainTime: 200 * time.Millisecond,
+		memory: 64 << 30, bootTime: 300 * time.Millisecond, drainTime: 200 * time.Millisecond,
 	}
 }
 
@@ -261,7 +264,7 @@ func (w *world) declare(change func(*spec.Pool)) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.do(func() { w.set(spec.PoolKey(stack, service), text, "") })
+	w.do(func() { w.set(spec.PoolKey(stack, p.Name), text, "") })
 }
 
 func (w *world) kill(name string) {
@@ -424,6 +427,15 @@ func (c *client) StartContainer(ctx context.Context, id string) error {
 		}
 		c.leads("start " + b.spec.Name)
 		return c.effect("", func() error {
+			promised := b.spec.MemoryBytes
+			for _, beside := range c.w.boxes {
+				if beside != b && beside.state == docker.Running {
+					promised += beside.spec.MemoryBytes
+				}
+			}
+			if promised > c.w.memory {
+				c.w.wrong("start %s promises %d bytes of memory of %d", b.spec.Name, promised, c.w.memory)
+			}
 			b.state, b.startedAt = docker.Running, time.Now()
 			c.w.emit(docker.ActionStart, b)
 			if c.w.broken[b.spec.Image] {
@@ -448,10 +460,15 @@ func (c *client) InspectContainer(ctx context.Context, id string) (container doc
 }
 
 func (b *box) container() docker.Container {
-	number, _ := spec.InstanceNumber(stack, service, b.spec.Name)
+	net := "10.0.0."
+	number, ok := spec.InstanceNumber(stack, service, b.spec.Name)
+	if !ok {
+		net = "10.0.1."
+		number, _ = spec.InstanceNumber(stack, other, b.spec.Name)
+	}
 	return docker.Container{
 		ID: b.id, Name: b.spec.Name, Image: b.spec.Image, State: b.state, Labels: b.spec.Labels,
-		IPs: map[string]string{"net": "10.0.0." + strconv.Itoa(number)},
+		IPs: map[string]string{"net": net + strconv.Itoa(number)},
 	}
 }
 
@@ -473,7 +490,7 @@ func (c *client) ListContainers(ctx context.Context, labels map[string]string) (
 
 func (c *client) Info(ctx context.Context) (info docker.Info, err error) {
 	err = c.engine(ctx, func() error {
-		info = docker.Info{Name: "host", CPUs: 16, MemoryBytes: 64 << 30}
+		info = docker.Info{Name: "host", CPUs: 16, MemoryBytes: c.w.memory}
 		return nil
 	})
 	return info, err
@@ -788,11 +805,15 @@ func (c *client) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Host == "lb" {
 		return c.balancer(r)
 	}
-	number := strings.TrimSuffix(strings.TrimPrefix(r.URL.Host, "10.0.0."), ":"+strconv.Itoa(port))
+	pool := service
+	if strings.HasPrefix(r.URL.Host, "10.0.1.") {
+		pool = other
+	}
+	number := strings.TrimSuffix(r.URL.Host[len("10.0.0."):], ":"+strconv.Itoa(port))
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.serve()
-	b := w.boxes["viot-t-cse-"+number]
+	b := w.boxes["viot-t-"+pool+"-"+number]
 	switch {
 	case b == nil || b.state != docker.Running || c.isDead():
 		return nil, errors.New("connection refused")
