@@ -39,6 +39,25 @@ func TestGoalReached(t *testing.T) {
 	}
 }
 
+func TestFailedUpdateEndsTheWait(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		what   string
+		status spec.Status
+		want   bool
+	}{
+		{"under way", spec.Status{ObservedIndex: 7, Rollout: "template x: 2 to be replaced"}, false},
+		{"on its way back", spec.Status{ObservedIndex: 7, Rollout: "rolling back: 1 to be replaced"}, false},
+		{"rolled back", spec.Status{ObservedIndex: 7, Rollout: spec.RolledBack}, true},
+		{"halted", spec.Status{ObservedIndex: 8, Rollout: spec.Halted}, true},
+		{"an earlier update was rolled back", spec.Status{ObservedIndex: 6, Rollout: spec.RolledBack}, false},
+	} {
+		if got := failed(test.status, 7); got != test.want {
+			t.Errorf("%s: got %t, want %t", test.what, got, test.want)
+		}
+	}
+}
+
 func TestRegistryHost(t *testing.T) {
 	t.Parallel()
 	for reference, want := range map[string]string{

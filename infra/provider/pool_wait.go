@@ -76,6 +76,9 @@ func await(ctx context.Context, client *consul.Client, pool spec.Pool, index uin
 		case time.Since(heard) > orchestratorPatience:
 			return silent(ctx, pool, orchestratorPatience)
 		}
+		if failed(status, index) {
+			return fmt.Errorf("pool %s: %s", pool.Name, status.Problem)
+		}
 		strangers := 0
 		if goal == untilReplaced {
 			if strangers, err = countStrangers(waiting, pool); err != nil {
@@ -86,6 +89,11 @@ func await(ctx context.Context, client *consul.Client, pool spec.Pool, index uin
 			return nil
 		}
 	}
+}
+
+// failed says whether the update to the document that was written at index has come to an end short of its goal.
+func failed(s spec.Status, index uint64) bool {
+	return s.ObservedIndex >= index && (s.Rollout == spec.RolledBack || s.Rollout == spec.Halted)
 }
 
 // progress is a status in a few words.

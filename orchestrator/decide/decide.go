@@ -27,6 +27,7 @@ func Decide(s fleet.Snapshot, m Memory, now time.Time) (fleet.Plan, Memory) {
 	}
 	*r = round{Snapshot: s, m: m, now: now, count: count, problems: r.problems[:0], holds: r.holds[:0]}
 	r.learn()
+	r.follow()
 	r.resize()
 	r.reconcile()
 	r.report()
@@ -49,6 +50,7 @@ type round struct {
 	holds    []string   // why the size is not changed, or an instance not replaced
 	lost     int        // instances that are to be replaced
 	ordered  int        // new instances, not in Instances
+	open     bool       // an update goes on: instances of another template may be replaced
 }
 
 // learn takes the newest results into memory.

@@ -21,6 +21,8 @@ type Memory struct {
 	otherwise otherwise
 	scratch   *round
 	boots     boots
+	rollout   spec.Rollout
+	update    update
 	spoiled   map[string]bool      // draining instances that are not to be recalled: they failed, or a recall did
 	holds     map[string]time.Time // reasons for not acting, when each was last seen
 }

@@ -18,6 +18,10 @@ func drawSnapshot(t *rapid.T, now time.Time) fleet.Snapshot {
 	s.Pool.Policy.Min = rapid.IntRange(0, 5).Draw(t, "min")
 	s.Pool.Policy.Max = rapid.IntRange(max(1, s.Pool.Policy.Min), 12).Draw(t, "max")
 	s.Pool.Policy.TargetUtilisation = rapid.Float64Range(0.1, 1).Draw(t, "target")
+	s.Pool.Policy.Update.MaxUnavailable = rapid.IntRange(0, 3).Draw(t, "max unavailable")
+	s.Pool.Policy.Update.MaxSurge = rapid.IntRange(boolInt(s.Pool.Policy.Update.MaxUnavailable == 0), 3).Draw(t, "max surge")
+	s.Pool.Policy.Update.Canary = rapid.IntRange(0, 3).Draw(t, "canary")
+	s.Override.RolloutPaused = rapid.IntRange(0, 4).Draw(t, "paused") == 0
 	s.Pool.Template.CPUs = rapid.SampledFrom([]float64{0, 0.25, 1, 4}).Draw(t, "cpus")
 	if rapid.Bool().Draw(t, "no balancers") {
 		s.Pool.Balancers = nil
@@ -79,6 +83,13 @@ func TestDecideKeepsItsRules(t *testing.T) {
 	})
 }
 
+func boolInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
 func checkRules(t *rapid.T, s fleet.Snapshot, p fleet.Plan, highest *int) {
 	if p.Desired < s.Pool.Policy.Min || p.Desired > s.Pool.Policy.Max {
 		t.Fatalf("size %d outside [%d, %d]", p.Desired, s.Pool.Policy.Min, s.Pool.Policy.Max)
@@ -134,10 +145,12 @@ func checkRules(t *rapid.T, s fleet.Snapshot, p fleet.Plan, highest *int) {
 			}
 		}
 	}
-	if ready < count.Ready && ready < p.Desired {
+	update := s.Pool.Policy.Update
+	if ready < count.Ready && ready < p.Desired-update.MaxUnavailable {
 		t.Fatalf("leaves %d of %d ready, size is %d:\n%s", ready, count.Ready, p.Desired, p)
 	}
-	if live > count.Live && live > p.Desired+1 {
+	if live > count.Live && live > p.Desired+max(1, update.MaxSurge) { // one is tried when most fail their check
+
 		t.Fatalf("orders %d live instances, had %d, size is %d:\n%s", live, count.Live, p.Desired, p)
 	}
 }

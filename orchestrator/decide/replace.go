@@ -132,7 +132,7 @@ func (r *round) outdated() (n int, template string) {
 // mayStart says whether another instance may be started now, as far as earlier boots tell.
 func (r *round) mayStart() bool { return !r.now.Before(r.m.boots.retryAt(r.Template)) }
 
-// start orders what is missing: for the lost, for the size, and one more than the size while a template is rolled out.
+// start orders what is missing: for the lost, for the size, and beyond the size what a roll-out may add.
 func (r *round) start() {
 	missing := r.m.desired - r.count.Live
 	outdated, old := r.outdated()
@@ -144,7 +144,7 @@ func (r *round) start() {
 		if b.failed >= 2 || missing > 0 {
 			r.problems = append(r.problems, fmt.Sprintf("%d %s in a row did not come up: %s", b.failed, plural(b.failed, "instance"), b.reason))
 		}
-		if outdated > 0 && b.failed >= bootHalt {
+		if outdated > 0 && b.failed >= bootHalt && r.m.rollout.Phase != spec.RolloutHalted {
 			r.problems = append(r.problems, fmt.Sprintf("roll-out of template %s halted, %d %s of template %s left in service: repair the template and run pulumi up",
 				r.Template, outdated, plural(outdated, "instance"), old))
 			r.holds = append(r.holds, "roll-out of template "+r.Template+" halted")
@@ -170,6 +170,8 @@ func (r *round) start() {
 		case missing <= 0:
 		case r.kind == fleet.ScaleOut:
 			r.decide(fleet.ScaleOut, r.m.cause, r.bring(missing)...)
+		case outdated > 0 && r.open && missing <= r.Pool.Policy.Update.MaxUnavailable:
+			r.decide(fleet.Roll, r.rollCause(old, outdated), r.bring(missing)...)
 		default:
 			r.decide(fleet.Heal, fmt.Sprintf("%d of %d instances are there", r.count.Live, r.m.desired), r.bring(missing)...)
 		}
@@ -178,8 +180,14 @@ func (r *round) start() {
 	if r.Override.Paused {
 		return
 	}
-	if outdated > 0 && r.count.Live == r.m.desired && r.count.Booting == 0 && (!r.Override.RolloutPaused || r.asked(outdated)) {
-		r.decide(fleet.Roll, r.rollCause(old, outdated), r.bring(1)...)
+	going, old, fresh := r.rolling()
+	surge := r.Pool.Policy.Update.MaxSurge
+	n := min(going, r.m.desired+surge-r.count.Live, surge-r.count.Booting, max(r.quota(fresh), r.asked()))
+	if b := r.m.boots; b.template == r.Template && b.failed > 0 {
+		n = min(n, 1-r.count.Booting) // one at a time until one works
+	}
+	if n > 0 {
+		r.decide(fleet.Roll, r.rollCause(old, going), r.bring(n)...)
 	}
 }
 
@@ -206,34 +214,55 @@ func (r *round) startOps(n int) []fleet.Op {
 	return ops
 }
 
-// drain takes out what is too much. Ready instances go only while as many as decided on stay ready: what is still
-// booting does not serve yet.
+// drain takes out what is too much. Ready instances go only while as many as decided on stay ready, but for those that
+// a roll-out may do without: what is still booting does not serve yet.
 func (r *round) drain() {
 	if r.Override.Paused {
 		return
 	}
 	excess := r.count.Live - r.m.desired
-	if excess <= 0 {
+	spare := r.count.Ready - r.m.desired
+	going, old, fresh := r.rolling()
+	outdated, _ := r.outdated()
+	if surplus := r.quota(fresh) <= 0 && r.m.rollout.Phase == spec.RolloutCanary || !r.open; surplus && outdated > 0 && r.kind != fleet.ScaleIn {
+		excess -= max(0, min(excess, r.Pool.Policy.Update.MaxSurge)-r.asked()) // what was added stays until the update goes on
+		going = r.asked()
+	}
+	fewer := 0 // below the size, by what a roll-out may do without
+	if b := r.m.boots; going > 0 && r.lost == 0 && !(b.template == r.Template && b.failed > 0) {
+		fewer = min(r.Pool.Policy.Update.MaxUnavailable, max(r.quota(fresh), r.asked()))
+	}
+	if excess+fewer <= 0 {
 		return
 	}
-	spare := r.count.Ready - r.m.desired
-	outdated, old := r.outdated()
+	outdates := r.outdates
+	if !r.open && r.asked() > 0 {
+		outdates = r.rolls
+	}
 	var scaleIn, roll []fleet.Op
 	left := slices.DeleteFunc(slices.Clone(r.Instances), func(i fleet.Instance) bool { return !i.Live() })
 	passed := map[string]bool{}
-	for excess > 0 {
-		v, found := victim(left, passed, r.outdates)
+	for excess+fewer > 0 {
+		v, found := victim(left, passed, outdates)
 		if !found {
 			break
 		}
 		passed[v.Name] = true
+		rolls := going > 0 && r.rolls(v)
+		allowed := 0
+		if rolls {
+			allowed = fewer
+		}
 		switch {
-		case v.State == fleet.Ready && spare <= 0:
+		case excess+allowed <= 0, v.State == fleet.Ready && spare+allowed <= 0:
 			continue
 		case v.State == fleet.Ready:
 			spare--
-		case r.count.Ready < r.m.desired:
+		case r.count.Ready < r.m.desired-allowed:
 			continue // unready, but there is nothing better yet
+		}
+		if rolls {
+			going--
 		}
 		left = slices.DeleteFunc(left, func(i fleet.Instance) bool { return i.Name == v.Name })
 		excess--
@@ -245,7 +274,7 @@ func (r *round) drain() {
 		}
 	}
 	if len(roll) > 0 {
-		r.decide(fleet.Roll, r.rollCause(old, outdated-len(roll)), roll...)
+		r.decide(fleet.Roll, r.rollCause(old, going), roll...)
 	}
 	if len(scaleIn) > 0 {
 		cause := r.m.cause
@@ -280,6 +309,8 @@ func (r *round) report() {
 		r.plan.Decisions[d].Inputs = r.inputs
 	}
 	r.plan.Desired, r.plan.Next, r.plan.Cause, r.plan.Inputs = r.m.desired, r.m.next, r.m.cause, r.inputs
+	r.plan.Rollout = r.words()
+	r.plan.Template, r.plan.Hash = r.Pool.Template, r.Template
 	r.plan.Problem = strings.Join(r.problems, "; ")
 }
 

@@ -61,11 +61,14 @@ func (r *round) outdates(i fleet.Instance) bool {
 	return i.Template != r.Template || slices.Contains(r.Override.Drain, i.Name)
 }
 
-// asked says whether an operator has asked for one of the outdated instances to go.
-func (r *round) asked(outdated int) bool {
-	return outdated > 0 && slices.ContainsFunc(r.Instances, func(i fleet.Instance) bool {
-		return i.Live() && slices.Contains(r.Override.Drain, i.Name)
-	})
+// asked counts the live instances that an operator has asked to go.
+func (r *round) asked() (n int) {
+	for _, i := range r.Instances {
+		if i.Live() && slices.Contains(r.Override.Drain, i.Name) {
+			n++
+		}
+	}
+	return n
 }
 
 // rollCause says why an instance replaces another while n are to be replaced.

@@ -3,6 +3,8 @@ package fleet
 import (
 	"strings"
 	"time"
+
+	"github.com/viot-project/viot/infra/spec"
 )
 
 // OpKind is what an operation does to an instance.
@@ -126,6 +128,9 @@ type Plan struct {
 	Rollout   string     // state of an update in words; empty when none is under way
 	Next      int        // number of the next instance to start
 	Inputs    Inputs
+	// Template is what instances are started from, with its Hash: the one declared, or the one an update was rolled back to.
+	Template spec.Template
+	Hash     string
 }
 
 // Ops returns the operations of all decisions, in order.

@@ -91,8 +91,9 @@ type pool struct {
 	learned   []byte    // newest that was left or found
 	learnedAt time.Time // when it was last looked at
 
-	written   spec.Status // newest status that was written
-	status    spec.Status // newest status
+	written   spec.Status  // newest status that was written
+	rollout   spec.Rollout // newest that was written
+	status    spec.Status  // newest status
 	policy    spec.Policy
 	instances []fleet.Instance
 	inputs    fleet.Inputs
@@ -225,14 +226,15 @@ func (l *Loop) decide(ctx context.Context, d fleet.Declaration, v view, room *ro
 	room.ordered(d.Name, plan.Ops())
 	status = spec.Status{
 		Pool: d.Name, ObservedIndex: s.Index, Template: s.Template, Desired: plan.Desired,
-		Ready: count.Ready, Updated: count.Updated, Booting: count.Booting, Draining: count.Draining, Standby: count.Standby,
+		Ready: count.Ready, Updated: count.Updated, Booting: count.Booting, Draining: count.Draining, Standby: count.Standby, Rollout: plan.Rollout,
 		Next: plan.Next, Cause: plan.Cause, Problem: plan.Problem, Leader: l.Identity,
 	}
 	// What was decided is written before it is done: the write fails when another leads, and a successor knows it.
 	if err := l.write(ctx, p, status, plan.Decisions, now); err != nil {
 		return err
 	}
-	l.Actor.Do(s.Pool, s.Template, plan.Ops())
+	s.Pool.Template = plan.Template
+	l.Actor.Do(s.Pool, plan.Hash, plan.Ops())
 	return l.leaveLearned(ctx, p, d.Name, now)
 }
 
@@ -283,11 +285,14 @@ func (l *Loop) pool(ctx context.Context, name string) (*pool, error) {
 		return nil, err
 	}
 	p.learned = text
+	if _, err := load(ctx, l, spec.RolloutKey(l.Stack, name), &p.rollout); err != nil {
+		return nil, err
+	}
 	if n := len(p.decisions); n > 0 {
 		p.number = p.decisions[n-1].Number
 	}
 	p.written, p.wanted = p.status, p.status.Desired
-	p.memory = decide.Recall(p.status, p.decisions, learned).With(l.Rules)
+	p.memory = decide.Recall(p.status, p.decisions, learned).With(l.Rules).Resuming(p.rollout)
 	l.pools[name] = p
 	return p, nil
 }
@@ -312,12 +317,14 @@ func load[T any](ctx context.Context, l *Loop, key string, v *T) ([]byte, error)
 	return kv.Value, nil
 }
 
-// write records new decisions and, when it changed or is due, the status. Nothing is recorded when it fails.
+// write records new decisions, a new state of the update and, when it changed or is due, the status. Nothing is recorded
+// when it fails.
 func (l *Loop) write(ctx context.Context, p *pool, status spec.Status, decisions []fleet.Decision, now time.Time) error {
 	unchanged := status
 	unchanged.UpdatedAt = p.written.UpdatedAt
 	p.status = status
-	if unchanged == p.written && len(decisions) == 0 && now.Sub(p.written.UpdatedAt) < statusEvery {
+	rollout := p.memory.Rollout()
+	if unchanged == p.written && rollout.Same(p.rollout) && len(decisions) == 0 && now.Sub(p.written.UpdatedAt) < statusEvery {
 		p.status = p.written
 		return nil
 	}
@@ -327,6 +334,13 @@ func (l *Loop) write(ctx context.Context, p *pool, status spec.Status, decisions
 		return fmt.Errorf("write status of %s: %w", status.Pool, err)
 	}
 	writes := []fleet.Write{{Key: spec.StatusKey(l.Stack, status.Pool), Value: text}}
+	if !rollout.Same(p.rollout) {
+		text, err := json.Marshal(rollout)
+		if err != nil {
+			return fmt.Errorf("write rollout of %s: %w", status.Pool, err)
+		}
+		writes = append(writes, fleet.Write{Key: spec.RolloutKey(l.Stack, status.Pool), Value: text})
+	}
 	all := p.decisions
 	if len(decisions) > 0 {
 		for i := range decisions {
@@ -345,6 +359,7 @@ func (l *Loop) write(ctx context.Context, p *pool, status spec.Status, decisions
 	if err := l.Term.Write(ctx, writes...); err != nil {
 		return err
 	}
+	p.rollout = rollout
 	p.written, p.status, p.decisions, p.number = status, status, all, p.number+len(decisions)
 	for _, d := range decisions {
 		p.counts[d.Kind]++

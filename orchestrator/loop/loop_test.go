@@ -251,17 +251,21 @@ func TestBrokenImageIsNotRolledOut(t *testing.T) {
 				w.declare(two)
 				w.orchestrate(ctx, "a", 0)
 				w.within(2*time.Second, "cse-1 cse-2")
+				time.Sleep(time.Second)
 				w.declare(func(p *spec.Pool) { two(p); p.Template.Image = "cse:2" })
 				time.Sleep(5 * time.Minute)
 				s := w.status()
-				if s.Ready != 2 || s.Updated != 0 || !strings.Contains(s.Problem, "halted") {
-					t.Errorf("status = %+v, want the 2 old in service and the roll-out halted", s)
+				if s.Ready != 2 || s.Updated != 0 || s.Rollout != spec.RolledBack || !strings.Contains(s.Problem, "rolled back: 3 instances in a row") {
+					t.Errorf("status = %+v, want the 2 old in service and the update rolled back", s)
+				}
+				if got := w.instances(); got != "cse-1 cse-2" {
+					t.Errorf("instances = %s, want the old untouched", got)
 				}
 				if w.broken["cse:2"] && !strings.Contains(s.Problem, "exited with code 3 while booting; its last words: cannot start: no configuration") {
 					t.Errorf("problem = %q, want the reason", s.Problem)
 				}
-				if n := w.created() - 2; n < 3 || n > 12 {
-					t.Errorf("%d tries in 5 minutes, want 3 to 12", n)
+				if n := w.created() - 2; n != 3 {
+					t.Errorf("%d tries in 5 minutes, want 3", n)
 				}
 				// The repaired image is rolled out at once.
 				w.declare(func(p *spec.Pool) { two(p); p.Template.Image = "cse:3" })
@@ -272,6 +276,51 @@ func TestBrokenImageIsNotRolledOut(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestFailingUpdateIsRolledBack(t *testing.T) {
+	t.Parallel()
+	play(t, func(ctx context.Context, w *world) {
+		three := func(p *spec.Pool) {
+			p.Policy.Min = 3
+			p.Policy.Update = spec.Update{Canary: 2, CanaryFor: spec.Duration(20 * time.Second)}
+		}
+		w.failing["cse:2"] = true
+		w.declare(three)
+		a := w.orchestrate(ctx, "a", 0)
+		w.within(2*time.Second, "cse-1 cse-2 cse-3")
+		w.load(60)
+		time.Sleep(20 * time.Second)
+		w.declare(func(p *spec.Pool) { three(p); p.Template.Image = "cse:2" })
+		w.within(5*time.Second, "cse-1 cse-2 cse-4 cse-5")
+		a.kill() // what its successor takes over is an update on trial
+		w.orchestrate(ctx, "b", 0)
+		time.Sleep(time.Minute)
+		s := w.status()
+		if s.Ready != 3 || s.Updated != 0 || s.Rollout != spec.RolledBack || !strings.Contains(s.Problem, "of its requests are answered with an error") {
+			t.Errorf("status = %+v, want 3 of the old and the update rolled back for its errors", s)
+		}
+		images := map[string]int{}
+		w.do(func() {
+			for _, b := range w.boxes {
+				images[b.spec.Image]++
+			}
+		})
+		if images["cse:1"] != 3 || len(images) != 1 {
+			t.Errorf("containers by image = %v, want 3 of cse:1", images)
+		}
+		// What replaces a dead one is of the earlier template too, whoever leads.
+		w.kill(w.newest())
+		time.Sleep(5 * time.Second)
+		if s := w.status(); s.Ready != 3 || s.Updated != 0 {
+			t.Errorf("status = %+v, want 3 of the old", s)
+		}
+		w.declare(func(p *spec.Pool) { three(p); p.Template.Image = "cse:3" })
+		time.Sleep(time.Minute)
+		if s := w.status(); s.Updated != 3 || s.Problem != "" || s.Rollout != "" {
+			t.Errorf("status = %+v, want 3 of the repaired template", s)
+		}
+	})
 }
 
 func TestLimitsChangeLive(t *testing.T) {

@@ -59,6 +59,7 @@ type world struct {
 	drainTime    time.Duration   // how long requests in flight keep an instance in use once it is taken out
 	broken       map[string]bool // images whose containers exit at once
 	unready      map[string]bool // images whose containers never get ready
+	failing      map[string]bool // images that answer every other request with an error
 	shared       bool            // what all instances depend on is gone: none is ready
 	consulAway   bool
 	engineAway   bool
@@ -105,7 +106,7 @@ func newWorld(t *testing.T) *world {
 	return &world{
 		t: t, began: now, servedAt: now, topics: map[string]uint64{}, changed: make(chan struct{}), index: 1,
 		kv: map[string]consul.KV{}, sessions: map[string]*session{}, registered: map[string]*registration{},
-		boxes: map[string]*box{}, listeners: map[chan docker.Event]bool{}, broken: map[string]bool{}, unready: map[string]bool{},
+		boxes: map[string]*box{}, listeners: map[chan docker.Event]bool{}, broken: map[string]bool{}, unready: map[string]bool{}, failing: map[string]bool{},
 		memory: 64 << 30, bootTime: 300 * time.Millisecond, drainTime: 200 * time.Millisecond,
 	}
 }
@@ -825,7 +826,12 @@ func (c *client) RoundTrip(r *http.Request) (*http.Response, error) {
 	case r.URL.Path == "/readyz" && w.ready(b):
 		return answer(http.StatusOK, "ready")
 	case r.URL.Path == "/metrics" && !w.metricsAway:
-		return answer(http.StatusOK, fmt.Sprintf("http_requests_total{code=\"200\"} %f\nprocess_cpu_seconds_total %f\n", b.requests, b.cpuSeconds))
+		good, bad := b.requests, 0.0
+		if w.failing[b.spec.Image] {
+			good, bad = good/2, good/2
+		}
+		return answer(http.StatusOK, fmt.Sprintf("http_requests_total{code=\"200\"} %f\nhttp_requests_total{code=\"500\"} %f\nprocess_cpu_seconds_total %f\n",
+			good, bad, b.cpuSeconds))
 	}
 	return answer(http.StatusServiceUnavailable, "not now")
 }
