@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -31,6 +32,55 @@ func (o Override) InForce(now time.Time) Override {
 		o.Paused, o.HoldOut, o.HoldIn, o.Size, o.Until = false, false, false, nil, time.Time{}
 	}
 	return o
+}
+
+// Words says what o asks for, by whom and why, as in "paused until 2026-01-02T15:04:05Z, by ann: maintenance"; empty when
+// it wants nothing.
+func (o Override) Words() string {
+	const mostNames = 5
+	var ends, words []string
+	if o.Paused {
+		ends = append(ends, "paused")
+	}
+	if o.HoldOut {
+		ends = append(ends, "kept from growing")
+	}
+	if o.HoldIn {
+		ends = append(ends, "kept from shrinking")
+	}
+	if o.Size != nil {
+		ends = append(ends, fmt.Sprintf("size %d", *o.Size))
+	}
+	if len(ends) > 0 {
+		text := strings.Join(ends, ", ")
+		if !o.Until.IsZero() {
+			text += " until " + o.Until.UTC().Format(time.RFC3339)
+		}
+		words = append(words, text)
+	}
+	if o.RolloutPaused {
+		words = append(words, "update paused")
+	}
+	if o.Rollback != "" {
+		words = append(words, "roll back "+o.Rollback)
+	}
+	switch n := len(o.Drain); {
+	case n > mostNames:
+		words = append(words, fmt.Sprintf("drain %d instances", n))
+	case n > 0:
+		words = append(words, "drain "+strings.Join(o.Drain, " "))
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	if o.By != "" {
+		words = append(words, "by "+o.By)
+	}
+	text := strings.Join(words, ", ")
+	if o.Reason != "" {
+		text += ": " + o.Reason
+	}
+	return text
 }
 
 // Validate reports every problem at once, joined; nil when there is none.

@@ -228,6 +228,7 @@ func (l *Loop) decide(ctx context.Context, d fleet.Declaration, v view, room *ro
 		Pool: d.Name, ObservedIndex: s.Index, Template: s.Template, Desired: plan.Desired,
 		Ready: count.Ready, Updated: count.Updated, Booting: count.Booting, Draining: count.Draining, Standby: count.Standby, Rollout: plan.Rollout,
 		Next: plan.Next, Cause: plan.Cause, Problem: plan.Problem, Leader: l.Identity,
+		Override: s.Override.InForce(now).Words(),
 	}
 	// What was decided is written before it is done: the write fails when another leads, and a successor knows it.
 	if err := l.write(ctx, p, status, plan.Decisions, now); err != nil {
