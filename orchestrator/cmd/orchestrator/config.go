@@ -31,6 +31,7 @@ type config struct {
 	scrape      time.Duration
 	logLevel    string
 	logFormat   string
+	decisions   string
 
 	readToken, readTokenFile   string
 	writeToken, writeTokenFile string
@@ -55,6 +56,7 @@ func parseConfig(args []string, getenv func(string) string, output io.Writer) (c
 	flags.DurationVar(&c.scrape, "scrape", time.Second, "time between two readings of an instance's metrics page")
 	flags.StringVar(&c.logLevel, "log-level", "info", "trace, debug, info, warn or error")
 	flags.StringVar(&c.logFormat, "log-format", "text", "text or json")
+	flags.StringVar(&c.decisions, "decisions-log", "", "file to append each decision to, as a line of JSON; at 16 MiB it moves to FILE.1, up to FILE.3 (default none)")
 	flags.StringVar(&c.readToken, "read-token", "", "bearer token that the HTTP interface wants of who reads (default none: everybody may)")
 	flags.StringVar(&c.readTokenFile, "read-token-file", "", "file with the -read-token")
 	flags.StringVar(&c.writeToken, "write-token", "", "bearer token that the HTTP interface wants of who writes, who may also read")

@@ -73,11 +73,17 @@ func run(ctx context.Context, args []string, getenv func(string) string, stderr 
 		metrics.Rounds.Observe(took.Seconds())
 		questions.Changed()
 	}
+	decisions := newDecisionLog(c.decisions, log.Named("decisions"))
+	if c.decisions != "" {
+		metrics.Registry.MustRegister(decisions.errors)
+		orchestrator.Decided = decisions.Decided
+	}
 	log.Info("orchestrator starts", "stack", c.stack, "identity", c.identity, "consul", c.consul, "docker", engine.Host(),
 		"listen", listener.Addr().String())
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return orchestrator.Run(ctx) })
 	parts.Go(func() error { return questions.Run(ctx) })
+	parts.Go(func() error { return decisions.Run(ctx) })
 	parts.Go(func() error { return serve(ctx, listener, questions.Handler(), log.Named("admin")) })
 	err = parts.Wait()
 	log.Info("orchestrator ends")
