@@ -141,4 +141,4 @@ func deploy(t *testing.T, address string, n int, flags ...string) []string {
 func pick(urls []string) string { return urls[rand.IntN(len(urls))] }
 
 // patience bounds waiting for what must come; it decides nothing unless it does not.
-const patience = 20 * time.Second
+const patience = time.Minute
