@@ -10,7 +10,7 @@ export STACK
 GO_BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w"
 
 .DEFAULT_GOAL := help
-.PHONY: help tools env up preview refresh down status demo test unit conformance e2e sdk lint bench bench-up bench-reaction bench-drain bench-balancer bench-round bench-cse simulate-all bench-calibration clean programs
+.PHONY: help tools env up preview refresh down status demo test unit conformance e2e sdk lint bench bench-up bench-reaction bench-drain bench-balancer bench-round bench-cse simulate-all bench-calibration chaos clean programs
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ simulate-all: ## Compare viot's sizing with that of other autoscalers on every t
 
 bench-calibration: tools ## Play the same load to a pool on Docker and to the simulator and print how far apart they are.
 	@$(TOOL)/bench.sh calibration
+
+chaos: ## Kill parts of a stack under load 100 times, freeze and starve instances, and count what was lost.
+	@VIOT_CHAOS_KILLS=$${VIOT_CHAOS_KILLS:-100} $(TOOL)/test.sh chaos
 
 clean: ## Remove what make down keeps for the next time: tools, local state, built images.
 	@$(TOOL)/stack.sh clean

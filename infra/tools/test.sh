@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the tests: all (default), unit, conformance (a part of unit), e2e or lint. Needs Go, Docker and, for crashing processes, root.
+# Runs the tests: all (default), unit, conformance (a part of unit), e2e, chaos (a part of e2e) or lint. Needs Go, Docker and, for crashing processes, root.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . infra/tools/lib.sh
@@ -30,7 +30,7 @@ lint() {
 unit() {
 	engines
 	say "unit, contract and provider life-cycle tests"
-	go test $race -count=1 -timeout 20m $(go list ./... | grep -v -e /test/e2e -e /test/bench)
+	go test $race -count=1 -timeout 20m $(go list ./... | grep -v -e /test/e2e -e /test/chaos -e /test/bench)
 }
 
 conformance() {
@@ -39,12 +39,23 @@ conformance() {
 	go test $race -count=1 -timeout 20m -v ./test/conformance
 }
 
-e2e() {
+stacks() { # what tests with stacks of their own need
 	infra/tools/programs.sh .viot/bin
 	infra/tools/tools.sh .viot/bin
 	eval "$(infra/tools/env.sh .viot/bin)"
+}
+
+e2e() {
+	stacks
 	say "end to end: a stack from nothing to nothing (about 5 min)"
 	go test -count=1 -timeout 60m -v ./test/e2e
+	chaos
+}
+
+chaos() {
+	stacks
+	say "chaos: parts of a stack killed, frozen and starved under load (${VIOT_CHAOS_KILLS:-6} kills)"
+	go test -count=1 -timeout 150m -v ./test/chaos
 }
 
 case "$what" in
@@ -52,6 +63,7 @@ all) lint; unit; e2e ;;
 unit) unit ;;
 conformance) conformance ;;
 e2e) e2e ;;
+chaos) chaos ;;
 lint) lint ;;
-*) fail "usage: test.sh [all|unit|conformance|e2e|lint]" ;;
+*) fail "usage: test.sh [all|unit|conformance|e2e|chaos|lint]" ;;
 esac

@@ -168,6 +168,23 @@ func (s *Stack) Ask(ctx context.Context, path string, into any) error {
 	return getJSON(ctx, s.Orchestrator+path, into)
 }
 
+// AskConsul reads a JSON answer of Consul's API.
+func (s *Stack) AskConsul(ctx context.Context, path string, into any) error {
+	return getJSON(ctx, s.Consul+path, into)
+}
+
+// Status is what the acting orchestrator has written about a pool; unlike Pool it needs no particular one to be alive.
+func (s *Stack) Status(ctx context.Context, pool string) (status spec.Status, err error) {
+	var entries []struct{ Value []byte }
+	if err := s.AskConsul(ctx, "/v1/kv/"+spec.StatusKey(s.Name, pool), &entries); err != nil {
+		return status, err
+	}
+	if err := json.Unmarshal(entries[0].Value, &status); err != nil {
+		return status, fmt.Errorf("read status of pool %s: %w", pool, err)
+	}
+	return status, nil
+}
+
 func getJSON(ctx context.Context, url string, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()

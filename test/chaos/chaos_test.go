@@ -1,0 +1,362 @@
+// Package chaos kills, freezes and starves the parts of a stack of its own under load, on real Docker, and counts what
+// that costs: reads, which are sent once, and creates, which a client repeats under the same request identifier.
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/viot-project/viot/cse/client"
+	"github.com/viot-project/viot/infra/consul"
+	"github.com/viot-project/viot/infra/docker"
+	"github.com/viot-project/viot/infra/spec"
+	"github.com/viot-project/viot/test/figure"
+	"github.com/viot-project/viot/test/load"
+	"github.com/viot-project/viot/test/testkit"
+)
+
+const (
+	pool = "cse"
+	size = 2
+	// recovery is a safety net; the time that each round took is logged.
+	recovery = time.Minute
+)
+
+// disturbance is one way to do harm; it returns what undoes it, or nil.
+type disturbance struct {
+	name string
+	kill bool // ends a process without warning
+	do   func(*scene) (undo func())
+}
+
+var disturbances = []disturbance{
+	{"kill an instance", true, func(s *scene) func() { testkit.CrashContainer(s.t, s.victim()); return nil }},
+	{"kill the orchestrators", true, func(s *scene) func() { testkit.Crash(s.t, spec.RoleOrchestrator, s.stack.Name); return nil }},
+	{"kill an instance and the orchestrators", true, func(s *scene) func() {
+		testkit.Crash(s.t, spec.RoleOrchestrator, s.stack.Name)
+		testkit.CrashContainer(s.t, s.victim())
+		return nil
+	}},
+	{"kill the companion", true, func(s *scene) func() { testkit.Crash(s.t, spec.RoleBalancer, s.stack.Name); return nil }},
+	{"kill the leader of Consul", true, func(s *scene) func() { testkit.CrashContainer(s.t, s.consulLeader()); return nil }},
+	{"kill every instance", true, func(s *scene) func() {
+		for _, name := range testkit.Instances(s.t, s.stack.Name, pool) {
+			testkit.CrashContainer(s.t, name)
+		}
+		return nil
+	}},
+	{"freeze an instance", false, func(s *scene) func() {
+		s.must(s.engine.PauseContainer(s.ctx, s.victim()))
+		return nil // it is replaced
+	}},
+	{"starve an instance", false, func(s *scene) func() {
+		name := s.victim()
+		s.must(s.engine.UpdateContainer(s.ctx, name, 0.01, 0, ""))
+		return func() { s.engine.UpdateContainer(context.WithoutCancel(s.ctx), name, 0.25, 0, "") } // may be gone
+	}},
+}
+
+// kills is how many of the rounds kill: VIOT_CHAOS_KILLS, or one of each kind.
+func kills(t *testing.T) int {
+	text := os.Getenv("VIOT_CHAOS_KILLS")
+	if text == "" {
+		return 6
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("VIOT_CHAOS_KILLS=%s: want a whole number of at least 1", text)
+	}
+	return n
+}
+
+// scene is a stack under load.
+type scene struct {
+	t      *testing.T
+	ctx    context.Context
+	stack  *testkit.Stack
+	engine *docker.Client
+	consul *consul.Client
+}
+
+func (s *scene) must(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// victim is an instance that serves.
+func (s *scene) victim() string {
+	names := testkit.Instances(s.t, s.stack.Name, pool)
+	if len(names) == 0 {
+		s.t.Fatal("there is no instance to disturb")
+	}
+	return names[0]
+}
+
+// consulLeader is the container of the server that leads.
+func (s *scene) consulLeader() string {
+	s.t.Helper()
+	var leader string
+	s.must(s.stack.AskConsul(s.ctx, "/v1/status/leader", &leader))
+	address, err := netip.ParseAddrPort(leader)
+	s.must(err)
+	all, err := s.engine.ListContainers(s.ctx, map[string]string{spec.LabelStack: s.stack.Name, spec.LabelRole: spec.RoleConsul})
+	s.must(err)
+	for _, c := range all {
+		for _, ip := range c.IPs {
+			if ip == address.Addr().String() {
+				return c.Name
+			}
+		}
+	}
+	s.t.Fatalf("no container has the address of Consul's leader, %s", leader)
+	return ""
+}
+
+// status is what the acting orchestrator has written.
+func (s *scene) status() (spec.Status, error) {
+	return s.stack.Status(s.ctx, pool)
+}
+
+// recovered waits until the pool is as it should be, on the engine, in Consul and by its own account.
+func (s *scene) recovered(after string) time.Duration {
+	s.t.Helper()
+	began := time.Now()
+	for {
+		problem := s.problem()
+		if problem == nil {
+			return time.Since(began)
+		}
+		if time.Since(began) > recovery {
+			s.t.Fatalf("%s: not as it should be after %s: %v", after, recovery, problem)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+func (s *scene) problem() error {
+	status, err := s.status()
+	if err != nil {
+		return err
+	}
+	names := testkit.Instances(s.t, s.stack.Name, pool)
+	all, err := s.engine.ListContainers(s.ctx, map[string]string{spec.LabelStack: s.stack.Name, spec.LabelRole: spec.RoleInstance})
+	if err != nil {
+		return err
+	}
+	registered, _, err := s.consul.Instances(s.ctx, pool, 0, 0)
+	if err != nil {
+		return err
+	}
+	var passing []string
+	for _, i := range registered {
+		if i.Passing {
+			passing = append(passing, i.ID)
+		}
+	}
+	slices.Sort(passing)
+	if status.Ready != size || status.Draining > 0 || len(all) != size || len(registered) != size || !slices.Equal(passing, names) {
+		return fmt.Errorf("%d containers, running %v, %d registered, passing %v, status %+v", len(all), names, len(registered), passing, status)
+	}
+	return nil
+}
+
+func TestChaos(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
+	defer cancel()
+	stack := testkit.NewStack(t, map[string]string{
+		"min": strconv.Itoa(size), "max": strconv.Itoa(size), "consulServers": "3", "orchestrators": "2",
+	})
+	s := &scene{t: t, ctx: ctx, stack: stack}
+	_, err := stack.Up(ctx)
+	s.must(err)
+	s.engine, err = docker.Open(ctx, "")
+	s.must(err)
+	defer s.engine.Close()
+	s.consul, err = consul.New(stack.Consul, "")
+	s.must(err)
+	tree, err := load.Prepare(ctx, stack.MCA, "cse-in", "chaos")
+	s.must(err)
+	w := newWriters(ctx, t, tree)
+	var reads load.Tally
+	loading, stop := context.WithCancel(ctx)
+	defer stop()
+	var done sync.WaitGroup
+	done.Go(func() {
+		err := load.Run(loading, load.Config{
+			Address: stack.Address(), Connections: 8, RequestID: fmt.Sprint(time.Now().UnixNano()), Timeout: time.Minute, Record: reads.Record,
+			Rate: func(time.Duration) float64 { return 60 },
+			Next: func(int, int) load.Request {
+				return load.Request{Method: http.MethodGet, Path: tree.Container + "/la", Header: map[string]string{"X-M2M-Origin": tree.Originator, "X-M2M-RVI": "3"}}
+			},
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	for n := range 4 {
+		done.Go(func() { w.run(loading, n) })
+	}
+
+	s.recovered("start")
+	killed, took := 0, []time.Duration{}
+	for round, wanted := 0, kills(t); killed < wanted; round++ {
+		d := disturbances[round%len(disturbances)]
+		before := reads.Summary().Failed
+		undo := d.do(s)
+		time.Sleep(time.Second) // what was disturbed may look well for that long
+		if undo != nil {
+			undo()
+		}
+		recovery := s.recovered(d.name)
+		took = append(took, time.Second+recovery)
+		if d.kill {
+			killed++
+		}
+		t.Logf("round %d: %s: as it should be after %s; %d reads failed, %d creates failed so far", round, d.name,
+			time.Second+recovery.Round(10*time.Millisecond), reads.Summary().Failed-before, w.failed.Load())
+	}
+	takeover := s.takeover()
+	stop()
+	done.Wait()
+
+	total := reads.Summary()
+	lost := w.lost(ctx)
+	root, err := testkit.Root()
+	s.must(err)
+	for _, f := range []struct {
+		name   string
+		values []figure.Value
+	}{
+		{"chaos-failed-get", []figure.Value{figure.Count("failed", total.Failed), figure.Count("requests", total.Requests), figure.Count("kills", killed)}},
+		{"chaos-failed-post", []figure.Value{figure.Count("failed", int(w.failed.Load())), figure.Count("requests", int(w.sent.Load())), figure.Count("kills", killed)}},
+		{"chaos-lost-writes", []figure.Value{figure.Count("lost", len(lost)), figure.Count("acknowledged", w.acknowledged()), figure.Count("kills", killed)}},
+		{"chaos-recovery", figure.Spread(took)},
+		{"takeover", []figure.Value{figure.Seconds("took", takeover), figure.Count("n", 1)}},
+	} {
+		s.must(figure.Print(root, f.name, f.values...))
+	}
+	if total.Failed > 0 || total.Requests == 0 {
+		t.Errorf("reads: %s; want some and no failure", total)
+	}
+	if w.failed.Load() > 0 || w.acknowledged() == 0 {
+		t.Errorf("creates: %d of %d failed for good; want some and no failure", w.failed.Load(), w.sent.Load())
+	}
+	if len(lost) > 0 {
+		t.Errorf("%d acknowledged creates are not there: %v", len(lost), lost[:min(10, len(lost))])
+	}
+	s.must(stack.Destroy(context.WithoutCancel(ctx)))
+}
+
+// takeover ends the acting orchestrator for good and returns how long it took until another acted.
+func (s *scene) takeover() time.Duration {
+	s.t.Helper()
+	before, err := s.status()
+	s.must(err)
+	all, err := s.engine.ListContainers(s.ctx, map[string]string{spec.LabelStack: s.stack.Name, spec.LabelRole: spec.RoleOrchestrator})
+	s.must(err)
+	leader := slices.IndexFunc(all, func(c docker.Container) bool { return c.ID[:12] == before.Leader || c.Name == before.Leader })
+	if leader < 0 {
+		s.t.Fatalf("no container is the acting orchestrator, %q", before.Leader)
+	}
+	began := time.Now()
+	s.must(s.engine.KillContainer(s.ctx, all[leader].ID, "KILL")) // by the engine: it is not restarted
+	for {
+		status, err := s.status()
+		if err == nil && status.Leader != before.Leader {
+			break
+		}
+		if time.Since(began) > recovery {
+			s.t.Fatalf("nobody took over within %s: %+v (%v)", recovery, status, err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	took := time.Since(began)
+	s.must(s.engine.StartContainer(s.ctx, all[leader].ID))
+	return took
+}
+
+// writers create content instances, each with a name of its own, and remember which were acknowledged.
+type writers struct {
+	t            *testing.T
+	client       *client.Client
+	container    string
+	sent, failed atomic.Int64
+
+	mu   sync.Mutex
+	done map[string]bool
+}
+
+func newWriters(ctx context.Context, t *testing.T, tree load.Tree) *writers {
+	t.Helper()
+	w := &writers{t: t, client: tree.Client(), done: map[string]bool{}}
+	parent := path.Dir(tree.Container[1:])
+	w.container = parent + "/kept"
+	if err := w.client.Create(ctx, parent, &client.Container{Common: client.Named("kept"), MaxNrOfInstances: new(int64(1_000_000))}); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// run creates until ctx ends, ten a second at most. A create that is under way then is not counted.
+func (w *writers) run(ctx context.Context, number int) {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for n := 0; ; n++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		name := fmt.Sprintf("w%d-%d", number, n)
+		err := w.client.Create(ctx, w.container, &client.ContentInstance{Common: client.Named(name), Content: name})
+		if ctx.Err() != nil {
+			return
+		}
+		w.sent.Add(1)
+		if err != nil {
+			w.failed.Add(1)
+			w.t.Logf("create %s: %v", name, err)
+			continue
+		}
+		w.mu.Lock()
+		w.done[name] = true
+		w.mu.Unlock()
+	}
+}
+
+func (w *writers) acknowledged() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.done)
+}
+
+// lost reads back what was acknowledged and returns what is not there.
+func (w *writers) lost(ctx context.Context) (lost []string) {
+	w.t.Helper()
+	there := map[string]bool{}
+	for at, err := range w.client.Discover(ctx, w.container, client.Filter{}) {
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		there[path.Base(at)] = true
+	}
+	for name := range w.done {
+		if !there[name] {
+			lost = append(lost, name)
+		}
+	}
+	slices.Sort(lost)
+	return lost
+}
