@@ -39,6 +39,8 @@ func poolDesc(name, help string, labels ...string) *prometheus.Desc {
 var (
 	actingDesc    = prometheus.NewDesc("viot_acting", "1 while this orchestrator acts, 0 while it stands by.", nil, nil)
 	decisionsDesc = poolDesc("decisions_total", "Decisions since this orchestrator acts.", "kind")
+	votesDesc     = poolDesc("pool_votes", "Instances each voter asks for; those that abstain are missing.", "voter")
+	shadowDesc    = poolDesc("pool_shadow_size", "Instances the shadow rule would decide on; missing without one.")
 	poolGauges    = []struct {
 		desc  *prometheus.Desc
 		value func(fleet.PoolReport) float64
@@ -48,6 +50,14 @@ var (
 		{poolDesc("pool_updated", "Ready instances of the current template."), func(p fleet.PoolReport) float64 { return float64(p.Status.Updated) }},
 		{poolDesc("pool_booting", "Instances that are being brought up."), func(p fleet.PoolReport) float64 { return float64(p.Status.Booting) }},
 		{poolDesc("pool_draining", "Instances that are being drained."), func(p fleet.PoolReport) float64 { return float64(p.Status.Draining) }},
+		{poolDesc("pool_standby", "Instances that are ready and kept out of service."), func(p fleet.PoolReport) float64 { return float64(p.Status.Standby) }},
+		{poolDesc("pool_unready", "Instances that run and fail their check."), func(p fleet.PoolReport) float64 { return float64(p.Inputs.Unready) }},
+		{poolDesc("pool_override", "1 while what an operator has asked for is in force."), func(p fleet.PoolReport) float64 {
+			if p.Status.Override != "" {
+				return 1
+			}
+			return 0
+		}},
 		{poolDesc("pool_min", "Fewest instances declared."), func(p fleet.PoolReport) float64 { return float64(p.Policy.Min) }},
 		{poolDesc("pool_max", "Most instances declared."), func(p fleet.PoolReport) float64 { return float64(p.Policy.Max) }},
 		{poolDesc("pool_need", "Instances the demand asks for, before clamps."), func(p fleet.PoolReport) float64 { return float64(p.Inputs.Need) }},
@@ -68,6 +78,8 @@ var (
 func (c poolCollector) Describe(descs chan<- *prometheus.Desc) {
 	descs <- actingDesc
 	descs <- decisionsDesc
+	descs <- votesDesc
+	descs <- shadowDesc
 	for _, g := range poolGauges {
 		descs <- g.desc
 	}
@@ -84,6 +96,16 @@ func (c poolCollector) Collect(metrics chan<- prometheus.Metric) {
 	for _, p := range report.Pools {
 		for _, g := range poolGauges {
 			metrics <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, g.value(p), p.Status.Pool)
+		}
+		told := map[string]bool{} // a signal may be called as another voter is: the first counts
+		for _, v := range p.Inputs.Votes {
+			if !v.Abstains && !told[v.Voter] {
+				told[v.Voter] = true
+				metrics <- prometheus.MustNewConstMetric(votesDesc, prometheus.GaugeValue, float64(v.Need), p.Status.Pool, v.Voter)
+			}
+		}
+		if s := p.Inputs.Shadow; s != nil {
+			metrics <- prometheus.MustNewConstMetric(shadowDesc, prometheus.GaugeValue, float64(s.Size), p.Status.Pool)
 		}
 		for kind, n := range p.Counts {
 			metrics <- prometheus.MustNewConstMetric(decisionsDesc, prometheus.CounterValue, float64(n), p.Status.Pool, string(kind))
