@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the tests: all (default), unit, conformance (a part of unit), e2e, chaos (a part of e2e) or lint. Needs Go, Docker and, for crashing processes, root.
+# Runs the tests: all (default), unit, conformance (a part of unit), e2e, chaos or lint. Needs Go, Docker and, for crashing processes, root.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . infra/tools/lib.sh
@@ -49,7 +49,6 @@ e2e() {
 	stacks
 	say "end to end: a stack from nothing to nothing (about 5 min)"
 	go test -count=1 -timeout 60m -v ./test/e2e
-	chaos
 }
 
 chaos() {
