@@ -54,7 +54,8 @@ func NewPool(ctx *pulumi.Context, name string, args PoolArgs, opts ...pulumi.Res
 			MetricsPath: text(args.Service.MetricsPath), MaxConnections: pulumi.Int(args.Service.MaxConnections),
 			BootTimeout: duration(args.Service.BootTimeout), DrainTimeout: duration(args.Service.DrainTimeout),
 			Metrics: viot.PoolMetricsArgs{
-				Requests: text(args.Service.Metrics.Requests), CpuSeconds: text(args.Service.Metrics.CPUSeconds), InFlight: text(args.Service.Metrics.InFlight),
+				Requests: text(args.Service.Metrics.Requests), CpuSeconds: text(args.Service.Metrics.CPUSeconds),
+				InFlight: text(args.Service.Metrics.InFlight), Errors: text(args.Service.Metrics.Errors),
 			},
 		},
 		Policy: policyArgs(args.Policy),

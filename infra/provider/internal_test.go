@@ -159,7 +159,7 @@ func TestPoolDocument(t *testing.T) {
 		Stack: "dev", Name: "cse", ConsulAddress: "127.0.0.1:8500", WaitTimeout: "1m",
 		Template: PoolTemplate{Image: "i", Command: []string{"a"}, Env: map[string]string{"K": "v"}, Network: "n", CPUs: 0.5, MemoryBytes: 64 << 20, StopGrace: "3s"},
 		Service: PoolService{Name: "s", Port: 80, ReadinessPath: "/r", MetricsPath: "/m", MaxConnections: 9, BootTimeout: "4s", DrainTimeout: "5s",
-			Metrics: &PoolMetrics{Requests: "q", CPUSeconds: "c", InFlight: "f"}},
+			Metrics: &PoolMetrics{Requests: "q", CPUSeconds: "c", InFlight: "f", Errors: "e"}},
 		Policy: PoolPolicy{
 			Min: 1, Max: 2, TargetUtilisation: 0.5, ScaleInAfter: "6s", ZeroAfter: "1m0s", SLO: "p95 <= 100ms", Priority: 3, Algorithm: "viot", Shadow: "hpa",
 			Signals:  []PoolSignal{{Name: "lag", Source: "page", Metric: "m", URL: "http://b", Rate: true, Target: 5, Activation: 1}, {Name: "q", Source: "prometheus", URL: "http://p", Query: "up", Target: 1}},

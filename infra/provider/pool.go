@@ -48,6 +48,7 @@ type PoolMetrics struct {
 	Requests   string `pulumi:"requests,optional"`
 	CPUSeconds string `pulumi:"cpuSeconds,optional"`
 	InFlight   string `pulumi:"inFlight,optional"`
+	Errors     string `pulumi:"errors,optional"`
 }
 
 // PoolState is a Pool as it is.
@@ -115,6 +116,7 @@ func (m *PoolMetrics) Annotate(a infer.Annotator) {
 	a.Describe(&m.Requests, "Counter of finished requests. Default: http_requests_total.")
 	a.Describe(&m.CPUSeconds, "Counter of CPU time used. Default: process_cpu_seconds_total.")
 	a.Describe(&m.InFlight, "Gauge of requests being served. Default: http_requests_in_flight.")
+	a.Describe(&m.Errors, "Counter of requests answered with a server error. Default: those of requests whose label code or status begins with 5.")
 }
 
 // Annotate implements infer.Annotated.

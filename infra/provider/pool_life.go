@@ -31,7 +31,7 @@ func (a PoolArgs) document() spec.Pool {
 		Policy: a.Policy.document(),
 	}
 	if m := s.Metrics; m != nil {
-		d.Service.Metrics = spec.Metrics{Requests: m.Requests, CPUSeconds: m.CPUSeconds, InFlight: m.InFlight}
+		d.Service.Metrics = spec.Metrics{Requests: m.Requests, CPUSeconds: m.CPUSeconds, InFlight: m.InFlight, Errors: m.Errors}
 	}
 	return d.WithDefaults()
 }
@@ -47,7 +47,7 @@ func (a PoolArgs) declaredBy(d spec.Pool) PoolArgs {
 	a.Service = PoolService{
 		Name: s.Name, Port: s.Port, ReadinessPath: s.ReadinessPath, MetricsPath: s.MetricsPath, MaxConnections: s.MaxConnections,
 		BootTimeout: s.BootTimeout.String(), DrainTimeout: s.DrainTimeout.String(),
-		Metrics: &PoolMetrics{Requests: s.Metrics.Requests, CPUSeconds: s.Metrics.CPUSeconds, InFlight: s.Metrics.InFlight},
+		Metrics: &PoolMetrics{Requests: s.Metrics.Requests, CPUSeconds: s.Metrics.CPUSeconds, InFlight: s.Metrics.InFlight, Errors: s.Metrics.Errors},
 	}
 	a.Policy = declaredPolicy(d.Policy)
 	return a

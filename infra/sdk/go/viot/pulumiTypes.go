@@ -1411,6 +1411,8 @@ func (o PoolForecastPtrOutput) SeasonSteps() pulumi.IntPtrOutput {
 type PoolMetrics struct {
 	// Counter of CPU time used. Default: process_cpu_seconds_total.
 	CpuSeconds *string `pulumi:"cpuSeconds"`
+	// Counter of requests answered with a server error. Default: those of requests whose label code or status begins with 5.
+	Errors *string `pulumi:"errors"`
 	// Gauge of requests being served. Default: http_requests_in_flight.
 	InFlight *string `pulumi:"inFlight"`
 	// Counter of finished requests. Default: http_requests_total.
@@ -1431,6 +1433,8 @@ type PoolMetricsInput interface {
 type PoolMetricsArgs struct {
 	// Counter of CPU time used. Default: process_cpu_seconds_total.
 	CpuSeconds pulumi.StringPtrInput `pulumi:"cpuSeconds"`
+	// Counter of requests answered with a server error. Default: those of requests whose label code or status begins with 5.
+	Errors pulumi.StringPtrInput `pulumi:"errors"`
 	// Gauge of requests being served. Default: http_requests_in_flight.
 	InFlight pulumi.StringPtrInput `pulumi:"inFlight"`
 	// Counter of finished requests. Default: http_requests_total.
@@ -1519,6 +1523,11 @@ func (o PoolMetricsOutput) CpuSeconds() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v PoolMetrics) *string { return v.CpuSeconds }).(pulumi.StringPtrOutput)
 }
 
+// Counter of requests answered with a server error. Default: those of requests whose label code or status begins with 5.
+func (o PoolMetricsOutput) Errors() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v PoolMetrics) *string { return v.Errors }).(pulumi.StringPtrOutput)
+}
+
 // Gauge of requests being served. Default: http_requests_in_flight.
 func (o PoolMetricsOutput) InFlight() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v PoolMetrics) *string { return v.InFlight }).(pulumi.StringPtrOutput)
@@ -1560,6 +1569,16 @@ func (o PoolMetricsPtrOutput) CpuSeconds() pulumi.StringPtrOutput {
 			return nil
 		}
 		return v.CpuSeconds
+	}).(pulumi.StringPtrOutput)
+}
+
+// Counter of requests answered with a server error. Default: those of requests whose label code or status begins with 5.
+func (o PoolMetricsPtrOutput) Errors() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *PoolMetrics) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Errors
 	}).(pulumi.StringPtrOutput)
 }
 
