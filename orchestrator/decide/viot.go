@@ -119,6 +119,9 @@ func (r *sizing) believe() {
 	r.demand = r.load.perSecond * v.service.seconds
 	r.busy = r.load.perSecond > 0 || r.queued > 0
 	r.mayShrink, r.missing = r.load.complete, r.load.problem
+	if r.Stale != "" {
+		r.mayShrink, r.missing = false, "consul does not answer about "+r.Stale
+	}
 }
 
 func (r *sizing) fresh(at time.Time) bool { return !at.IsZero() && r.now.Sub(at) <= staleAfter }
@@ -144,6 +147,8 @@ type load struct {
 //	any                 any                all unready      any            by one, if busy  no
 //	any                 any                any              one is stale   by the others    no
 //	none                none               any              any            by the signals   no
+//
+// While Consul is silent the pool does not shrink either, whatever is counted: who is in service may have changed.
 func (r *sizing) believed() load {
 	v, declared := r.v, len(r.Pool.Balancers) > 0
 	source, at, total := "", time.Time{}, 0.0

@@ -322,3 +322,20 @@ func BenchmarkDecide50(b *testing.B) {
 		c.round()
 	}
 }
+
+// What Consul last said may not hold any more: nobody is let go on the strength of it.
+func TestSilentConsulKeepsTheSize(t *testing.T) {
+	t.Parallel()
+	c := newScene("1:ready 2:ready 3:ready")
+	c.s.Stale, c.s.StaleSince = "service cse", start
+	if p, _ := c.until(10*time.Minute, c.round); text(p) != "" {
+		t.Errorf("plan while consul is silent = %q, want none", text(p))
+	}
+	if p := c.round(); !strings.Contains(p.Problem, "consul does not answer about service cse") {
+		t.Errorf("problem = %q, want it to say that consul does not answer", p.Problem)
+	}
+	c.s.Stale, c.s.StaleSince = "", time.Time{}
+	if p, _ := c.until(10*time.Minute, c.round); text(p) == "" {
+		t.Error("no instance is let go once consul answers again")
+	}
+}
