@@ -105,7 +105,7 @@ func (r *sizing) believe() {
 		}
 	}
 	v.service.learn(r.Work, r.inFlight, perSecond)
-	v.boot.learn(r.Instances, time.Duration(r.Pool.Service.BootTimeout), r.now)
+	v.boot.learn(r.Instances, time.Duration(r.Pool.Service.BootTimeout))
 	if r.ahead = time.Duration(r.Pool.Policy.Forecast.Ahead); r.ahead == 0 {
 		r.ahead = v.boot.ahead() + reaction
 	}
