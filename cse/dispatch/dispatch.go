@@ -78,6 +78,9 @@ func (d *Dispatcher) Base(now time.Time) resource.Resource {
 func (d *Dispatcher) Handle(ctx context.Context, r primitive.Request) primitive.Response {
 	response, err := d.safely(ctx, r)
 	if err != nil {
+		if errors.Is(err, store.ErrUnavailable) && !r.RequestExpiration.IsZero() && !time.Now().Before(r.RequestExpiration) {
+			err = context.DeadlineExceeded // the originator's time was up while the store was asked: that says nothing about the store
+		}
 		e := asError(err)
 		if e.Err != nil && !errors.Is(e.Err, context.Canceled) {
 			level := hclog.Error
