@@ -92,6 +92,14 @@ var filterCases = []conformanceCase{
 			s.discovers(s.Root+"?fu=1&"+query, want...)
 		}
 	}},
+	{"TS-0004 7.3.3.17.9 names are found by how they end, also those that the CSE has given", func(s *session) {
+		c := s.container(object{"rn": "room-temp"})
+		i := s.create(c, tyCin, object{"m2m:cin": object{"con": "x", "or": "http://o/temp"}}).want(2001).text("m2m:cin/rn")
+		s.discovers(s.Root+"?fu=1&rn=*-temp", c)
+		s.discovers(s.Root+"?fu=1&rn=*"+i[len(i)-8:], c+"/"+i)
+		s.discovers(s.Root+"?fu=1&or=*temp", c+"/"+i)
+		s.discovers(s.Root + "?fu=1&rn=*" + i[len(i)-8:] + "x")
+	}},
 	{"TS-0004 7.3.3.17.9 parent and child attributes", func(s *session) {
 		c := s.container(object{"rn": "c", "mni": 77})
 		s.create(c, tyCin, object{"m2m:cin": object{"rn": "inner", "con": "x"}}).want(2001)

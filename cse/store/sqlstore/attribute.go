@@ -15,9 +15,11 @@ import (
 //   - ri, pi, and the conditions that have a column of their own, by the indexes of the columns;
 //   - rn by the name that was given, or by the identifier, which is the generated name;
 //   - of all but instances: any attribute that is one value, by the table attribute;
-//   - of instances: cnf and cr by indexes.
+//   - of instances: those that are not content by columns and their indexes;
+//   - what begins with * and does not end with it, backwards, where the database can do that.
 //
-// The other attributes of instances, that is their content, are only looked at below the root of the query.
+// Only looked at below the root of the query are the content of instances (con), which would make their creation far dearer; patterns that
+// begin and end with *; and generated names of instances, for patterns that begin with * and could be the end of one.
 
 // maxTerm bounds the values in the table attribute, bytes. Of a longer value it has the beginning.
 const maxTerm = 200
@@ -56,26 +58,33 @@ func scalar(v json.RawMessage) (text string, ok bool) {
 	return text, err == nil
 }
 
-// searched are the columns of r by which it is found: its name if that is not the identifier, contentInfo, and of an instance the
-// creator. What is not there is nil.
-func searched(r resource.Resource) (name, cnf, cr any, err error) {
+// searchedColumns are the columns of a resource by which it is found: its name if that is not the identifier, contentInfo, and what many
+// instances have. The attributes in them are instanceColumns.
+const searchedColumns = "name:t cnf:t cr:t onto:t conr:t dgt:t snr:t dcnt:t"
+
+// instanceColumns are the columns of the attributes of instances that are looked for.
+var instanceColumns = map[string]string{"cnf": "r.cnf", "cr": "r.cr", "or": "r.onto", "conr": "r.conr", "dgt": "r.dgt", "snr": "r.snr", "dcnt": "r.dcnt"}
+
+// searched are the values of searchedColumns for r. What is not there is nil.
+func searched(r resource.Resource) ([]any, error) {
+	values := make([]any, 8)
 	if n := r.Name(); n != r.ID {
-		name = n
+		values[0] = n
 	}
-	if !bytes.Contains(r.Attributes, []byte(`"cnf"`)) && !bytes.Contains(r.Attributes, []byte(`"cr"`)) {
-		return name, nil, nil, nil
+	names := []string{"cnf", "cr", "or", "conr", "dgt", "snr", "dcnt"}
+	if !slices.ContainsFunc(names, func(name string) bool { return bytes.Contains(r.Attributes, []byte(`"`+name+`"`)) }) {
+		return values, nil
 	}
 	a, err := r.Decode()
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("read attributes of %s: %w", r.ID, err)
+		return nil, fmt.Errorf("read attributes of %s: %w", r.ID, err)
 	}
-	if v, ok := scalar(a["cnf"]); ok {
-		cnf = v
+	for i, name := range names {
+		if v, ok := scalar(a[name]); ok && (name == "cnf" || r.Type.Instance()) {
+			values[i+1] = v
+		}
 	}
-	if v, ok := scalar(a["cr"]); ok && r.Type.Instance() {
-		cr = v
-	}
-	return name, cnf, cr, nil
+	return values, nil
 }
 
 // shorten cuts text to what the table attribute has of it.
@@ -118,7 +127,7 @@ func (d *dialect) attributeIs(p *params, name string, values []string, joined bo
 		return d.nameIs(p, values)
 	}
 	is := "(" + d.anyOf(p, d.column(name), values) + ")"
-	if slices.Contains([]string{"ri", "pi", "cni", "cbs"}, name) || slices.ContainsFunc(values, unindexed) {
+	if slices.Contains([]string{"ri", "pi", "cni", "cbs"}, name) || slices.ContainsFunc(values, d.unindexed) {
 		return is
 	}
 	var either []string
@@ -127,12 +136,12 @@ func (d *dialect) attributeIs(p *params, name string, values []string, joined bo
 	}
 	found := `SELECT ri FROM attribute WHERE name = ` + p.add(name) + ` AND (` + strings.Join(either, " OR ") + `)`
 	instances := slices.ContainsFunc(instanceTypes, func(t resource.Type) bool { return t.Has(name) })
-	others := "r.seq IS NULL AND " + d.oneOf("r.ri", found, joined || instances) + " AND " + is
+	others := "r.seq IS NULL AND " + d.oneOf("r.ri", found, joined || instances || slices.ContainsFunc(values, endsKnown)) + " AND " + is
 	if !instances {
 		return "(" + others + ")"
 	}
-	if name == "cnf" || name == "cr" {
-		is = "(" + d.anyOf(p, "r."+name, values) + ")"
+	if column, ok := instanceColumns[name]; ok {
+		is = "(" + d.anyOf(p, column, values) + ")"
 	}
 	return "(" + others + " OR r.seq IS NOT NULL AND " + is + ")"
 }
@@ -140,13 +149,31 @@ func (d *dialect) attributeIs(p *params, name string, values []string, joined bo
 var instanceTypes = []resource.Type{resource.TypeContentInstance, resource.TypeTimeSeriesInstance, resource.TypeFlexContainerInstance}
 
 // unindexed reports whether the table attribute is no help to find what matches value: it has no lists and no objects, and is ordered
-// by how values begin.
-func unindexed(value string) bool {
+// by how values begin and, in some databases, by how they end.
+func (d *dialect) unindexed(value string) bool {
+	if d.backwards && endsKnown(value) {
+		return strings.ContainsRune("]}", rune(value[len(value)-1]))
+	}
 	return value == "" || strings.ContainsRune("[{*", rune(value[0])) || value == "null"
+}
+
+// endsKnown reports whether value is a pattern of which only the end is known.
+func endsKnown(value string) bool {
+	return strings.HasPrefix(value, "*") && !strings.HasSuffix(value, "*")
+}
+
+// backwards is value from its end to its beginning.
+func backwards(value string) string {
+	runes := []rune(value)
+	slices.Reverse(runes)
+	return string(runes)
 }
 
 // termIs is the condition that the value in the table attribute is one that value may match.
 func (d *dialect) termIs(p *params, value string) string {
+	if endsKnown(value) { // of values that were shortened the end is not there
+		return `(` + d.anyOf(p, "value", []string{value}) + ` OR ` + cutShort + `)`
+	}
 	begin, _, pattern := strings.Cut(value, "*")
 	if pattern {
 		begin = shorten(begin)
@@ -164,7 +191,34 @@ func (d *dialect) oneOf(column, query string, joined bool) string {
 	return column + ` IN (` + query + `)`
 }
 
-// nameIs is the condition that the name is one of values: it is the column or, where that is NULL, the identifier.
+// cutShort is the condition that the table attribute may have only the beginning of a value: one that is cut ends with a whole character.
+const cutShort = `octet_length(value) > 196`
+
+// nameIs is the condition that the name is one of values: it is the column or, where that is NULL, the identifier. The identifiers of
+// instances are generated then, so most patterns for how names end cannot be for them, and they need not be looked at.
 func (d *dialect) nameIs(p *params, values []string) string {
-	return "(r.name IS NOT NULL AND (" + d.anyOf(p, "r.name", values) + ") OR r.name IS NULL AND (" + d.anyOf(p, "r.ri", values) + "))"
+	named := "r.name IS NOT NULL AND (" + d.anyOf(p, "r.name", values) + ")"
+	var ends, others []string
+	for _, v := range values {
+		if d.backwards && endsKnown(v) {
+			ends = append(ends, v)
+			if !mayBeGenerated(v) {
+				continue
+			}
+		}
+		others = append(others, v)
+	}
+	if len(ends) > 0 {
+		named += " OR r.name IS NULL AND r.seq IS NULL AND (" + d.anyOf(p, "r.ri", ends) + ")"
+	}
+	if len(others) > 0 {
+		named += " OR r.name IS NULL AND (" + d.anyOf(p, "r.ri", others) + ")"
+	}
+	return "(" + named + ")"
+}
+
+// mayBeGenerated reports whether pattern may match an identifier that is generated: at most 32 digits and letters up to v.
+func mayBeGenerated(pattern string) bool {
+	literal := strings.ReplaceAll(pattern, "*", "")
+	return len(literal) <= 32 && !strings.ContainsFunc(literal, func(c rune) bool { return (c < '0' || c > '9') && (c < 'a' || c > 'v') })
 }

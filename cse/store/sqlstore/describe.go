@@ -2,6 +2,9 @@ package sqlstore
 
 import (
 	"context"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/viot-project/viot/cse/resource"
 )
@@ -39,12 +42,17 @@ func (s *Store) describe(ctx context.Context) error {
 
 // describe queues what describes r, whose tally is locked if it has one.
 func (t *tx) describe(r resource.Resource) error {
-	name, cnf, cr, err := searched(r)
+	found, err := searched(r)
 	if err != nil {
 		return err
 	}
-	if f := farewell(r); name != nil || cnf != nil || cr != nil || f != 0 {
-		t.exec(`UPDATE resource SET name = $2, cnf = $3, cr = $4, farewell = $5 WHERE ri = $1`, r.ID, name, cnf, cr, f)
+	if f := farewell(r); f != 0 || slices.ContainsFunc(found, func(v any) bool { return v != nil }) {
+		set := `farewell = $2`
+		for i, c := range strings.Fields(searchedColumns) {
+			name, _, _ := strings.Cut(c, ":")
+			set += `, ` + name + ` = $` + strconv.Itoa(i+3)
+		}
+		t.exec(`UPDATE resource SET `+set+` WHERE ri = $1`, append([]any{r.ID, f}, found...)...)
 	}
 	if r.Type.Instance() {
 		return nil

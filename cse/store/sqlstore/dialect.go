@@ -42,6 +42,7 @@ type dialect struct {
 	tend      string // keeps the planner's statistics current; empty if the database does so itself
 	oneWriter bool   // writers would refuse each other rather than wait
 	arrays    bool   // parameters may be arrays
+	backwards bool   // there are indexes of how texts end
 	attribute func(name string) string
 	list      string                         // aggregate that makes a JSON array
 	elements  func(name string) string       // the texts in an attribute of the row r, a list, as rows of m with the column value
@@ -93,6 +94,7 @@ var postgres = dialect{
 		return func(ctx context.Context) (*pgx.Conn, error) { return pgx.ConnectConfig(ctx, c.ConnConfig) }, nil
 	},
 	arrays:    true,
+	backwards: true,
 	attribute: func(name string) string { return `(r.attrs->>'` + name + `')` },
 	list:      "json_agg",
 	elements:  func(name string) string { return `json_array_elements_text(r.attrs->'` + name + `') AS m(value)` },

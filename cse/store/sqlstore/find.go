@@ -105,14 +105,18 @@ func (d *dialect) conditions(p *params, f primitive.Filter, now int64) []string 
 		value            *int64
 		column, operator string
 	}{
-		{f.StateTagBigger, stateTagColumn, ">="},
-		{f.StateTagSmaller, stateTagColumn, "<"},
 		{f.SizeAbove, "r.cs", ">="},
 		{f.SizeBelow, "r.cs", "<"},
 	} {
 		if bound.value != nil {
 			compare(true, bound.column, bound.operator, *bound.value)
 		}
+	}
+	if f.StateTagBigger != nil {
+		list = append(list, stateTagIs(">= "+p.add(*f.StateTagBigger)))
+	}
+	if f.StateTagSmaller != nil {
+		list = append(list, stateTagIs("< "+p.add(*f.StateTagSmaller)))
 	}
 	list = append(list, d.kinship(p, f.Types, f.Labels, f.Attributes, f.Or)...)
 	if len(f.ContentTypes) > 0 {
@@ -138,7 +142,7 @@ func (d *dialect) kinship(p *params, types []int, labels []string, attributes []
 		list = append(list, anyType(types))
 	}
 	if len(labels) > 0 {
-		list = append(list, d.oneOf("r.ri", "SELECT ri FROM label WHERE "+d.anyOf(p, "lbl", labels), joined))
+		list = append(list, d.oneOf("r.ri", "SELECT ri FROM label WHERE "+d.anyOf(p, "lbl", labels), joined || slices.ContainsFunc(labels, endsKnown)))
 	}
 	var names []string
 	values := map[string][]string{}
@@ -182,8 +186,10 @@ func anyType(types []int) string {
 	return "(" + strings.Join(either, " OR ") + ")"
 }
 
-// stateTagColumn is stateTag of any type that has one; NULL, and so never matched, for the others.
-var stateTagColumn = "CASE WHEN r.seq IS NOT NULL THEN r.seq WHEN r.ty IN (" + typesWith("st", resource.TypeFlexContainer) + ") THEN t.st END"
+// stateTagIs is the condition that the stateTag of any type that has one compares so.
+func stateTagIs(comparison string) string {
+	return "(r.seq IS NOT NULL AND r.seq " + comparison + " OR r.seq IS NULL AND r.ty IN (" + typesWith("st", resource.TypeFlexContainer) + ") AND t.st " + comparison + ")"
+}
 
 // typesWith lists more and the types that have the attribute name, apart from instances.
 func typesWith(name string, more ...resource.Type) string {
@@ -203,7 +209,9 @@ func typesWith(name string, more ...resource.Type) string {
 func (d *dialect) anyOf(p *params, expression string, values []string) string {
 	var list, exact []string
 	for _, v := range values {
-		if strings.Contains(v, "*") {
+		if d.backwards && endsKnown(v) {
+			list = append(list, "reverse("+expression+") "+d.like+" "+p.add(d.pattern(backwards(v))))
+		} else if strings.Contains(v, "*") {
 			list = append(list, expression+" "+d.like+" "+p.add(d.pattern(v)))
 		} else {
 			exact = append(exact, v)

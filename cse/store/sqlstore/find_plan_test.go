@@ -114,11 +114,12 @@ func TestPostgreSQLPlans(t *testing.T) {
 	// An instance each second, a container every ten, and of everything that is looked for few.
 	const many = 20000
 	for _, statement := range []string{
-		`INSERT INTO resource (ri, pi, ty, path, ct, lt, et, creator, host, gov, labelled, cs, seq, attrs, name, cnf, cr)
+		`INSERT INTO resource (ri, pi, ty, path, ct, lt, et, creator, host, gov, labelled, cs, seq, attrs, name, cnf, cr, onto, conr, dgt, snr)
 		SELECT 'r' || n, CASE WHEN n % 10 > 0 THEN 'r' || (n - n % 10) ELSE 'id-in' END, CASE WHEN n % 10 > 0 THEN 4 ELSE 3 END, 'cse-in/r' || n,
 			$1::bigint - n * 1000000, $1::bigint - n * 1000000, $2::bigint, '', '', 'id-in', 0, CASE WHEN n % 10 > 0 THEN n END,
-			CASE WHEN n % 10 > 0 THEN n END, '{}', CASE WHEN n % 1000 = 1 THEN 'name' || n END, CASE WHEN n % 1000 = 1 THEN 'info' || n END,
-			CASE WHEN n % 1000 = 1 THEN 'C' || n END FROM generate_series(1, $3::bigint) AS n`,
+			CASE WHEN n % 10 > 0 THEN n END, '{}', CASE WHEN n % 10 = 1 THEN 'name' || n END, CASE WHEN n % 1000 = 1 THEN 'info' || n END,
+			CASE WHEN n % 1000 = 1 THEN 'C' || n END, CASE WHEN n % 10 = 1 THEN 'o' || n END, CASE WHEN n % 10 = 1 THEN 'r' || n END,
+			CASE WHEN n % 1000 = 1 THEN 'd' || n END, CASE WHEN n % 1000 = 1 THEN n END FROM generate_series(1, $3::bigint) AS n`,
 		`INSERT INTO label (lbl, ri) SELECT 'l' || n, 'r' || n FROM generate_series(1, $3::bigint) AS n WHERE $1::bigint + $2::bigint <> 0`,
 		`INSERT INTO attribute (name, value, ri) SELECT 'mni', n, 'r' || n FROM generate_series(10, $3::bigint, 10) AS n WHERE $1::bigint + $2::bigint <> 0`,
 	} {
@@ -151,6 +152,18 @@ func TestPostgreSQLPlans(t *testing.T) {
 		{"cr", is("cr", "C1001"), []string{"attribute_pkey", "resource_instance_creator"}},
 		{"mni", is("mni", "70"), []string{"attribute_pkey", "resource_pkey"}},
 		{"mni, beginning", is("mni", "77*"), []string{"attribute_pkey", "resource_pkey"}},
+		{"st", primitive.Filter{StateTagBigger: &size}, []string{"resource_state_tag", "resource_type"}},
+		{"or", is("or", "o1001"), []string{"attribute_pkey", "resource_ontology"}},
+		{"conr", is("conr", "r1001"), []string{"resource_content_reference"}},
+		{"dgt", is("dgt", "d1001"), []string{"resource_data_time"}},
+		{"snr", is("snr", "1001"), []string{"resource_sequence_number"}},
+		{"or, beginning", is("or", "o100*"), []string{"attribute_pkey", "resource_ontology"}},
+		{"or, end", is("or", "*o1001"), []string{"attribute_", "resource_ontology_end"}},
+		{"conr, end", is("conr", "*r1001"), []string{"resource_content_reference_end"}},
+		{"cr, end", is("cr", "*C1001"), []string{"attribute_", "resource_instance_creator"}},
+		{"lbl, end", primitive.Filter{Labels: []string{"*l77"}}, []string{"label_end", "resource_pkey"}},
+		{"mni, end", is("mni", "*77"), []string{"attribute_end", "attribute_shortened", "resource_pkey"}},
+		{"rn, end", is("rn", "*-name1001"), []string{"resource_name_end", "resource_id_end"}},
 	} {
 		query, args := s.dialect.findQuery(store.Query{Root: "cse-in", Filter: c.filter, Now: now, Limit: 100})
 		got := plan(query, args)

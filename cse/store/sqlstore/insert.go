@@ -27,7 +27,7 @@ type column struct {
 // The tables as far as rows are inserted in groups.
 var (
 	resources = describe("resource",
-		"ri:t pi:t ty:i path:t ct:i lt:i et:i creator:t host:t gov:t policies:j labelled:i cs:i seq:i attrs:j spec:t farewell:i name:t cnf:t cr:t", "")
+		"ri:t pi:t ty:i path:t ct:i lt:i et:i creator:t host:t gov:t policies:j labelled:i cs:i seq:i attrs:j spec:t farewell:i "+searchedColumns, "")
 	tallies    = describe("tally", "ri:t st:i cni:i cbs:i mni:i mbs:i", "")
 	labels     = describe("label", "lbl:t ri:t", "")
 	attributes = describe("attribute", "name:t value:t ri:t", "")
@@ -150,12 +150,12 @@ func (t *tx) insert(rs []resource.Resource) error {
 		for _, n := range terms {
 			described = append(described, []any{n.name, n.value, r.ID})
 		}
-		name, cnf, cr, err := searched(r)
+		found, err := searched(r)
 		if err != nil {
 			return err
 		}
-		rows = append(rows, []any{r.ID, r.ParentID, int64(r.Type), r.Path, micros(r.CreatedAt), micros(r.ModifiedAt), expiry(r.ExpiresAt),
-			r.Creator, r.Host, r.Governor, policies, min(len(own), 1), size, seq, string(r.Attributes), r.Specialisation, farewell(r), name, cnf, cr})
+		rows = append(rows, append([]any{r.ID, r.ParentID, int64(r.Type), r.Path, micros(r.CreatedAt), micros(r.ModifiedAt), expiry(r.ExpiresAt),
+			r.Creator, r.Host, r.Governor, policies, min(len(own), 1), size, seq, string(r.Attributes), r.Specialisation, farewell(r)}, found...))
 	}
 	t.insertRows(resources, rows)
 	t.insertRows(tallies, counters)

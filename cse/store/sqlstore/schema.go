@@ -68,8 +68,6 @@ var migrations = [][]string{{
 	// The seq up to which all instances are gone, so that nobody looks for the oldest among the dead.
 	`ALTER TABLE tally ADD COLUMN gone INTEGER NOT NULL DEFAULT -1`,
 	`ALTER TABLE resource ADD COLUMN farewell INTEGER NOT NULL DEFAULT 0`,
-	`CREATE INDEX resource_subscriptions ON resource (pi) WHERE ty = 23`,
-	`CREATE INDEX resource_farewell ON resource (path) WHERE farewell <> 0`,
 	// A lane is due when its first task is, or may be tried again, or when the turn ends that somebody has at it. There is none without
 	// a task.
 	`CREATE TABLE lane (
@@ -93,15 +91,11 @@ var migrations = [][]string{{
 	`CREATE INDEX message_box ON message (box, seq)`,
 	`CREATE INDEX message_expiry ON message (et)`,
 }, {
-	// What discovery looks for: sizes; names, apart from generated ones, which are identifiers; attributes of instances as far as many
+	// What discovery looks for: names, apart from generated ones, which are identifiers; attributes of instances as far as many
 	// have them in common, and all those of others that are one value.
-	`CREATE INDEX resource_size ON resource (cs) WHERE cs IS NOT NULL`,
 	`ALTER TABLE resource ADD COLUMN name TEXT`,
 	`ALTER TABLE resource ADD COLUMN cnf TEXT`,
 	`ALTER TABLE resource ADD COLUMN cr TEXT`,
-	`CREATE INDEX resource_name ON resource (name) WHERE name IS NOT NULL`,
-	`CREATE INDEX resource_content_info ON resource (cnf) WHERE cnf IS NOT NULL`,
-	`CREATE INDEX resource_instance_creator ON resource (cr) WHERE cr IS NOT NULL`,
 	`CREATE TABLE attribute (
 		name TEXT NOT NULL,
 		value TEXT NOT NULL,
@@ -118,9 +112,8 @@ var migrations = [][]string{{
 		received INTEGER NOT NULL,
 		sent INTEGER NOT NULL,
 		notifications INTEGER NOT NULL)`,
-	`CREATE INDEX resource_creator ON resource (creator) WHERE seq IS NULL`,
 }, {
-	// No step of the schema: what had been stored before the steps above has been described, see Store.describe.
+	// Once meant that what had been stored before has been described.
 }, {
 	// When an account was last used, so that it need not be kept for ever. Those that are there are used now.
 	`ALTER TABLE account ADD COLUMN used INTEGER NOT NULL DEFAULT PRESENT`,
@@ -129,10 +122,19 @@ var migrations = [][]string{{
 	`CREATE INDEX lane_ready ON lane (due) WHERE attempts <= 0`,
 	`CREATE INDEX lane_failing ON lane (due) WHERE attempts > 0`,
 	`DROP INDEX lane_due`,
+}, {
+	// What else instances are looked for by.
+	`ALTER TABLE resource ADD COLUMN onto TEXT`,
+	`ALTER TABLE resource ADD COLUMN conr TEXT`,
+	`ALTER TABLE resource ADD COLUMN dgt TEXT`,
+	`ALTER TABLE resource ADD COLUMN snr TEXT`,
+	`ALTER TABLE resource ADD COLUMN dcnt TEXT`,
+}, {
+	// No step of the schema: all that was stored before has been described, see Store.describe, and there are all indexes.
 }}
 
-// described is the version that says so.
-const described = 5
+// complete is the version that says so.
+const complete = 8
 
 // Prepare makes the schema current and the CSEBase present. When both are, it is one query.
 func (s *Store) Prepare(ctx context.Context, base resource.Resource) error {
@@ -159,15 +161,18 @@ func (s *Store) Prepare(ctx context.Context, base resource.Resource) error {
 			return nil
 		}
 	}
-	complete := false
+	done := false
 	err = s.write(ctx, func(t *tx) (err error) {
-		if complete, err = t.migrate(ctx, false); err != nil {
+		if done, err = t.migrate(ctx, false); err != nil {
 			return err
 		}
 		return t.putBase(ctx, base)
 	})
-	if err == nil && !complete {
+	if err == nil && !done {
 		if err = s.describe(ctx); err == nil {
+			err = s.buildIndexes(ctx)
+		}
+		if err == nil {
 			err = s.write(ctx, func(t *tx) error { _, err := t.migrate(ctx, true); return err })
 		}
 	}
@@ -178,9 +183,9 @@ func (s *Store) Prepare(ctx context.Context, base resource.Resource) error {
 }
 
 // migrate runs the steps that the schema lacks; only one transaction at a time does. Each statement goes by itself, as it cannot be
-// understood before those in front of it have been carried out. It goes no further than to what must be described before, unless that
-// has been done or there is nothing to describe, and reports whether the schema is complete.
-func (t *tx) migrate(ctx context.Context, done bool) (complete bool, err error) {
+// understood before those in front of it have been carried out. It goes no further than to what cannot be done within a transaction, unless
+// that has been done, or the database is empty; and reports whether the schema is complete.
+func (t *tx) migrate(ctx context.Context, done bool) (whole bool, err error) {
 	step := func(query string, args ...any) error {
 		t.exec(query, args...)
 		return t.flush(ctx)
@@ -200,8 +205,15 @@ func (t *tx) migrate(ctx context.Context, done bool) (complete bool, err error) 
 		return false, fmt.Errorf("the schema has version %d, this program knows %d: use a newer one", version, len(migrations))
 	}
 	for v, steps := range migrations[version:] {
-		if version > 0 && version+v+1 == described && !done {
+		if version > 0 && version+v+1 == complete && !done {
 			return false, nil
+		}
+		if version == 0 && version+v+1 == complete {
+			for _, i := range t.dialect.indexes() {
+				if err := step(`CREATE INDEX ` + i.name + ` ON ` + i.on); err != nil {
+					return false, fmt.Errorf("create index %s: %w", i.name, err)
+				}
+			}
 		}
 		for _, s := range steps {
 			s = strings.ReplaceAll(t.dialect.types.Replace(s), "PRESENT", strconv.FormatInt(time.Now().UnixMicro(), 10))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -101,6 +102,49 @@ func testFind(t *testing.T, open func(t *testing.T, n int) []store.Store) {
 		got := names(t, s, store.Query{Root: c.root, Filter: c.filter})
 		if !slices.Equal(got, c.want) && len(got)+len(c.want) > 0 {
 			t.Errorf("%s: got %v, want %v", c.what, got, c.want)
+		}
+	}
+}
+
+// testFindEnds finds resources by how texts end, and by attributes that only instances have.
+func testFindEnds(t *testing.T, open func(t *testing.T, n int) []store.Store) {
+	s := prepared(t, open, 1)[0]
+	long := strings.Repeat("ü", 150) // more bytes than are indexed
+	create(t, s, "cse-in", child(resource.TypeContainer, "c-temp", `{"lbl":["grüße"],"or":"http://x/zürich","at":["a","b"]}`))
+	create(t, s, "cse-in", child(resource.TypeContainer, "long", `{"lbl":["no%_"],"or":"`+long+`-end"}`))
+	create(t, s, "cse-in", child(resource.TypeAE, "ae", `{"apn":"a?[d]"}`, func(r *resource.Resource) { r.ID, r.Path = "Cown-temp", "cse-in/Cown-temp" }))
+	create(t, s, "cse-in/c-temp", child(resource.TypeContentInstance, "i", `{"con":"or","or":"http://x/zürich","conr":{"link":1},"dcnt":3}`))
+	create(t, s, "cse-in/c-temp", child(resource.TypeContentInstance, "06h", `{"con":"x","conr":"y/conr-7"}`, func(r *resource.Resource) { r.ID, r.Path = "cin06htemp", "cse-in/c-temp/cin06htemp" }))
+	create(t, s, "cse-in", child(resource.TypeTimeSeries, "ts", `{}`))
+	create(t, s, "cse-in/ts", child(resource.TypeTimeSeriesInstance, "d", `{"con":1,"dgt":"20260101T000000","snr":7}`))
+	for _, c := range []struct {
+		name, value string
+		want        []string
+	}{
+		{"rn", "*-temp", []string{"Cown-temp", "c-temp"}}, {"rn", "*temp", []string{"Cown-temp", "c-temp", "cin06htemp"}}, {"rn", "*6htemp", []string{"cin06htemp"}},
+		{"rn", "*06h*mp", []string{"cin06htemp"}}, {"rn", "*-TEMP", nil}, {"rn", "*e*", []string{"Cown-temp", "c-temp", "cin06htemp"}},
+		{"lbl", "*üße", []string{"c-temp"}}, {"lbl", "*r*ße", []string{"c-temp"}}, {"lbl", "*%_", []string{"long"}}, {"lbl", "*__", nil}, {"lbl", "*ss", nil},
+		{"or", "*zürich", []string{"c-temp", "i"}}, {"or", "http://x/zürich", []string{"c-temp", "i"}}, {"or", "*/x/*h", []string{"c-temp", "i"}},
+		{"or", "*ü-end", []string{"long"}}, {"or", "*-enD", nil}, {"or", long + "-end", []string{"long"}},
+		{"apn", "*?[d]", []string{"Cown-temp"}}, {"apn", "*d]", []string{"Cown-temp"}}, {"apn", "*[a-z]", nil},
+		{"conr", "y/conr-7", []string{"cin06htemp"}}, {"conr", "*conr-7", []string{"cin06htemp"}}, {"conr", "y*", []string{"cin06htemp"}},
+		{"dcnt", "3", []string{"i"}}, {"dgt", "20260101*", []string{"d"}}, {"dgt", "20260101T000000", []string{"d"}}, {"snr", "7", []string{"d"}},
+		{"con", "*r", []string{"i"}},
+	} {
+		f := primitive.Filter{Attributes: []primitive.AttributeCondition{{Name: c.name, Value: c.value}}}
+		if c.name == "lbl" {
+			f = primitive.Filter{Labels: []string{c.value}}
+		}
+		if got := names(t, s, store.Query{Filter: f}); !slices.Equal(got, c.want) && len(got)+len(c.want) > 0 {
+			t.Errorf("%s %s: got %q, want %q", c.name, c.value, got, c.want)
+		}
+	}
+	// What is changed is found as it is now.
+	update(t, s, "cse-in/c-temp", func(c *store.Change) { c.Resource.Attributes = []byte(`{"or":"http://x/bern"}`) })
+	for value, want := range map[string][]string{"*bern": {"c-temp"}, "*zürich": {"i"}} {
+		f := primitive.Filter{Attributes: []primitive.AttributeCondition{{Name: "or", Value: value}}}
+		if got := names(t, s, store.Query{Filter: f}); !slices.Equal(got, want) {
+			t.Errorf("or %s after a change: got %q, want %q", value, got, want)
 		}
 	}
 }

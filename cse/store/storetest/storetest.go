@@ -47,6 +47,7 @@ func Run(t *testing.T, open func(t *testing.T, n int) []store.Store) {
 		"delete edges":               testDeleteEdges,
 		"delete under concurrency":   testDeleteConcurrently,
 		"find":                       testFind,
+		"find ends":                  testFindEnds,
 		"find in pages":              testFindPages,
 		"expiration":                 testExpiration,
 		"sweep":                      testSweep,
