@@ -1,5 +1,6 @@
 // Command demo drives a load ramp through the load balancer of a running stack and shows, live, how the pool
-// follows: load, instances, and the cause of each decision. It ends with a summary and a plot.
+// follows: load, instances, and the cause of each decision. Some devices and an application live beside the load as real ones do. It ends
+// with a summary and a plot.
 package main
 
 import (
@@ -39,6 +40,7 @@ type settings struct {
 	length                        time.Duration // of the ramp up, the plateau and the ramp down together
 	settle                        time.Duration // quiet time afterwards, for the pool to shrink
 	connections                   int
+	devices                       int
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
@@ -52,23 +54,30 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.DurationVar(&s.length, "length", 75*time.Second, "length of the ramp: a third up, a third at the top, a third down")
 	flags.DurationVar(&s.settle, "settle", 45*time.Second, "longest quiet time afterwards, for the pool to shrink")
 	flags.IntVar(&s.connections, "connections", 48, "keep-alive connections")
+	flags.IntVar(&s.devices, "devices", 4, "devices that publish beside the load, and whose contents an application is told of")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if !(s.peak > 0) || s.length <= 0 || s.settle < 0 || s.connections < 1 {
-		return errors.New("-peak, -length and -connections want more than 0, -settle 0 or more")
+	if !(s.peak > 0) || s.length <= 0 || s.settle < 0 || s.connections < 1 || s.devices < 0 {
+		return errors.New("-peak, -length and -connections want more than 0, -settle and -devices 0 or more")
 	}
-	tree, err := load.Prepare(ctx, s.mca, "cse-in", fmt.Sprintf("demo-%d", time.Now().Unix()))
+	name := fmt.Sprintf("demo-%d", time.Now().Unix())
+	tree, err := load.Prepare(ctx, s.mca, "cse-in", name)
 	if err != nil {
 		return fmt.Errorf("prepare: %w; is the stack up (make up)?", err)
 	}
+	home, err := settle(ctx, s.mca, "cse-in", name, s.devices)
 	defer func() {
 		cleanup, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		if err := tree.Remove(cleanup); err != nil {
+		if err := errors.Join(tree.Remove(cleanup), home.leave(cleanup)); err != nil {
 			fmt.Fprintln(out, "clean up:", err)
 		}
 	}()
+
+	if err != nil {
+		return fmt.Errorf("prepare: %w", err)
+	}
 
 	w := &watch{settings: s, out: out, start: time.Now(), terminal: isTerminal(out)}
 	loading, stopLoading := context.WithTimeout(ctx, s.length)
@@ -80,11 +89,14 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 			Record: w.record, RequestID: fmt.Sprintf("demo-%d", w.start.UnixNano()), Timeout: 30 * time.Second,
 		})
 	})
+	group.Go(func() error { return home.live(loading) })
 	group.Go(func() error { return w.run(ctx) })
 	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
-	return w.finish()
+	err = w.finish()
+	home.report(out)
+	return err
 }
 
 // rate is the ramp: up, level, down, a third of the length each.
