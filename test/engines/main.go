@@ -214,9 +214,9 @@ func postgres(ctx context.Context, engine *docker.Client, image string, label ma
 	id, err := engine.CreateContainer(ctx, docker.ContainerSpec{
 		Name: "viot-test-postgres-" + password[:8], Image: image, Labels: label,
 		Command: []string{"postgres", "-c", "max_connections=400"},
-		Env:     map[string]string{"POSTGRES_PASSWORD": password},
+		Env:     map[string]string{"POSTGRES_PASSWORD": password, "PGDATA": "/pgdata/data"},
 		// In memory: tests make and drop hundreds of databases, which on a layered file system takes longer than all else.
-		Tmpfs: map[string]string{"/var/lib/postgresql": "size=4g,mode=1777"},
+		Tmpfs: map[string]string{"/pgdata": "size=4g,mode=1777"},
 		Ports: []docker.Port{{ContainerPort: 5432, HostAddress: "127.0.0.1"}},
 	})
 	if err != nil {
