@@ -392,8 +392,8 @@ func TestPoolThatDoesNotComeUp(t *testing.T) {
 
 	w.problem, w.command = "svc-1 ended before it was ready", []string{"-say", "out of luck", "-exit", "1"}
 	stop := w.start()
-	w.in["waitTimeout"] = "3s"
-	w.pool.fails(w.in, "pool svc is not as declared after 3s: 0 of 2 instances ready: svc-1 ended before it was ready", "last decision: below min", "out of luck")
+	w.in["waitTimeout"] = "15s"
+	w.pool.fails(w.in, "pool svc is not as declared after 15s: 0 of 2 instances ready: svc-1 ended before it was ready", "last decision: below min", "out of luck")
 	stop()
 
 	w.problem, w.command = "", nil
