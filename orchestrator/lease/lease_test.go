@@ -105,7 +105,7 @@ func TestRestartEndsTheFormerSession(t *testing.T) {
 	c := consultest.Start(t).Client()
 	ctx := t.Context()
 	// What an orchestrator leaves that was killed: a session nobody renews, which holds the key.
-	former, err := c.CreateSession(ctx, "killed", TTL)
+	former, err := c.CreateSession(ctx, "killed", sessionTTL)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -585,7 +585,7 @@ func TestKilledAfterAnyChange(t *testing.T) {
 					}
 				}
 			})
-			changes = o.client.effects
+			w.do(func() { changes = o.client.effects })
 		})
 		return changes
 	}

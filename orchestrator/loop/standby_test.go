@@ -124,7 +124,7 @@ func TestStandbyKilledAfterAnyChange(t *testing.T) {
 			if left != 1 {
 				t.Errorf("%d entries in the journal, want the standby's only", left)
 			}
-			changes = o.client.effects
+			w.do(func() { changes = o.client.effects })
 		})
 		return changes
 	}
