@@ -56,8 +56,11 @@ func clearName(ctx context.Context, in ContainerArgs) error {
 	return remove(ctx, in, found.ID)
 }
 
-// start starts a container and explains a port that is taken.
+// start starts a container and explains a port that is taken. A start that is under way is not cancelled: the engine may have
+// carried it out although its answer was not waited for.
 func start(ctx context.Context, in ContainerArgs, id string) error {
+	ctx, cancel := uncancelled(ctx)
+	defer cancel()
 	err := engine(ctx).StartContainer(ctx, id)
 	var taken *docker.PortTakenError
 	if !errors.As(err, &taken) {

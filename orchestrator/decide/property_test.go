@@ -177,9 +177,11 @@ func TestDecideSettles(t *testing.T) {
 			play(rapid.IntRange(1, 60).Draw(t, "length"), rapid.Float64Range(0, 600).Draw(t, "rps"))
 		}
 		rps := float64(rapid.IntRange(0, 400).Draw(t, "final rps"))
-		play(500, rps) // as long as arrivals are remembered, and a scale-in window
+		// As long as arrivals are remembered, 64 s, and a scale-in window, 30 s, that damping has doubled.
+		const settles = 130 * time.Second
+		play(int(settles/every), rps)
 		if ops := play(200, rps); ops != 0 {
-			t.Fatalf("%d operations after the load was steady for 125 s", ops)
+			t.Fatalf("%d operations after the load was steady for %s", ops, settles)
 		}
 		want := min(max(instances(rps*0.010/0.5), c.s.Pool.Policy.Min), c.s.Pool.Policy.Max)
 		if got := fleet.CountOf(c.s.Instances, current).Ready; got != want {

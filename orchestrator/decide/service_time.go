@@ -31,9 +31,10 @@ const (
 	enoughCPU                    = 0.05
 )
 
-// learn takes the newest totals in, and the requests that are being served and end per second.
+// learn takes the newest totals in, and the requests that are being served and end per second. What an instance did may be
+// added after another was read at the same time, so totals that grew are new whatever their time.
 func (s *serviceTime) learn(w fleet.Work, inFlight, perSecond float64) {
-	if !w.At.After(s.last.At) {
+	if !w.At.After(s.last.At) && w.InstanceSeconds <= s.last.InstanceSeconds {
 		return
 	}
 	last := s.last

@@ -243,7 +243,7 @@ func (m *measurement) take(name string, p page, startedAt time.Time, b bounds, m
 	}
 	w.sample = fleet.Sample{At: p.at, RPS: i.requests / seconds, CPU: i.cpu / seconds, InFlight: p.inFlight, Errors: i.errors / seconds}
 	w.pending = i
-	if len(m.balancers) == 0 {
+	if !i.routed { // there is no count that could bear it out, now or later
 		m.settle(name, w, true)
 	}
 }

@@ -148,3 +148,20 @@ func TestRead(t *testing.T) {
 		})
 	}
 }
+
+// What an instance did counts at once where the balancers do not list it: no later count of theirs could bear it out.
+func TestWorkDoesNotWaitForBalancersThatDoNotTell(t *testing.T) {
+	t.Parallel()
+	begun := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	m := newMeasurement()
+	m.instances["i-1"] = &watched{}
+	m.balancers["http://lb"] = &counter{}
+	for second := range 2 {
+		at := begun.Add(time.Duration(second) * time.Second)
+		m.balancers["http://lb"].take(at, count{Arrivals: 100 * float64(second)})
+		m.take("i-1", page{askedAt: at, at: at, requests: 100 * float64(second), cpuSeconds: float64(second)}, begun, bounds{cpus: 2}, nil)
+	}
+	if got := m.total; got.Requests != 100 || got.CPUSeconds != 1 || got.InstanceSeconds != 1 {
+		t.Errorf("totals after two readings a second apart are %+v, want 100 requests, 1 s of CPU time and 1 s watched", got)
+	}
+}
