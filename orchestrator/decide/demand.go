@@ -1,6 +1,9 @@
 package decide
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // need is how many instances so many requests per second ask for: by the share of an instance to use, and by the objective.
 func (r *sizing) need(perSecond float64) int {
@@ -136,7 +139,7 @@ func (r *sizing) voteTrend() {
 }
 
 func (r *sizing) whyTrend(v *vote) string {
-	return fmt.Sprintf("%s arrivals/s expected in %s, growing by %s/s a second", number(v.value), r.ahead, number(r.slope))
+	return fmt.Sprintf("%s arrivals/s expected in %s, growing by %s/s a second", number(v.value), r.ahead.Round(10*time.Millisecond), number(r.slope))
 }
 
 // voteSeason asks for what this time of the week is about to bring, as far as earlier days and weeks tell.
@@ -155,7 +158,7 @@ func (r *sizing) voteSeason() {
 }
 
 func (r *sizing) whySeason(v *vote) string {
-	return fmt.Sprintf("%s arrivals/s expected in %s, as earlier at this time", number(v.value), r.ahead)
+	return fmt.Sprintf("%s arrivals/s expected in %s, as earlier at this time", number(v.value), r.ahead.Round(10*time.Millisecond))
 }
 
 // voteUnready asks for one more when no instance passes its check though requests come: they may be overloaded.

@@ -41,7 +41,7 @@ type device struct {
 
 // settle registers an application and n devices, whose names begin with name, at the CSE at url.
 func settle(ctx context.Context, url, base, name string, n int) (*household, error) {
-	h := &household{base: base, appName: name + "-app", every: 250 * time.Millisecond, patience: 15 * time.Second}
+	h := &household{base: base, appName: name + "-app", every: 2 * time.Second, patience: 15 * time.Second}
 	id, err := client.New(url, "C").Register(ctx, base, &client.AE{Common: client.Named(h.appName), AppID: "Ndemo"}, client.Refuse)
 	if err != nil {
 		return h, fmt.Errorf("register the application: %w", err)

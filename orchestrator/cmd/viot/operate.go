@@ -119,7 +119,11 @@ func explain(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	}
 	i := d.Inputs
 	fmt.Fprintf(stdout, "decision %d, %s: %s\n%s\n", d.Number, d.At.Local().Format(time.DateTime), d.Kind, d.Cause)
-	fmt.Fprintf(stdout, "size %d -> %d; need %d by %s, peak %d\n", i.Before, i.After, i.Need, i.Winner, i.Peak)
+	by := i.Winner
+	if by == "" {
+		by = "no vote"
+	}
+	fmt.Fprintf(stdout, "size %d -> %d; need %d by %s, peak %d\n", i.Before, i.After, i.Need, by, i.Peak)
 	fmt.Fprintf(stdout, "load %.1f requests/s x %.2f ms = %.2f Erlang, %d waiting\n", i.ArrivalsPerSecond, 1000*i.ServiceTimeSeconds, i.Demand, i.Queued)
 	fmt.Fprintf(stdout, "instances %d ready, %d booting, %d unready, %d draining, %d standby; boot takes %.1f s\n\n",
 		i.Ready, i.Booting, i.Unready, i.Draining, i.Standby, i.BootSeconds)
