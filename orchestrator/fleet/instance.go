@@ -43,7 +43,6 @@ type Instance struct {
 	CPU       float64   `json:"cpu"`                // cores in use
 	InFlight  float64   `json:"inFlight"`           // requests being served
 	Errors    float64   `json:"errors"`             // requests answered with a server error, per second
-	Throttled float64   `json:"throttled"`          // share of its CPU periods in which it was held back, [0, 1]
 	Suspect   string    `json:"suspect,omitempty"`  // why its figures are not believed; empty when they are
 }
 
@@ -75,13 +74,12 @@ type Registration struct {
 
 // Sample is what an instance's metrics page says, as rates over the time between its two newest readings.
 type Sample struct {
-	At        time.Time
-	RPS       float64
-	CPU       float64
-	InFlight  float64
-	Errors    float64
-	Throttled float64
-	Suspect   string // why the figures are not believed
+	At       time.Time
+	RPS      float64
+	CPU      float64
+	InFlight float64
+	Errors   float64
+	Suspect  string // why the figures are not believed
 }
 
 // Parts is all that is known about one pool's instances, by where it was learnt, keyed by instance name.
@@ -157,7 +155,7 @@ func (p Parts) assemble(name string) (i Instance, ok bool) {
 	s := p.Samples[name]
 	i = Instance{
 		Name: name, Template: c.Template, Address: c.Address, StartedAt: c.StartedAt,
-		SampledAt: s.At, RPS: s.RPS, CPU: s.CPU, InFlight: s.InFlight, Errors: s.Errors, Throttled: s.Throttled, Suspect: s.Suspect,
+		SampledAt: s.At, RPS: s.RPS, CPU: s.CPU, InFlight: s.InFlight, Errors: s.Errors, Suspect: s.Suspect,
 		Host: c.Host, Paused: c.Paused, Phase: phase,
 	}
 	if i.Address == "" {

@@ -54,9 +54,8 @@ type Lease struct {
 	Identity string // names this orchestrator, the same after a restart and never the same as another's
 	Log      hclog.Logger
 
-	mu       sync.Mutex
-	holder   string // identity of who leads, as last seen; empty when unknown
-	orphaned bool
+	mu     sync.Mutex
+	holder string // identity of who leads, as last seen; empty when unknown
 }
 
 // holder is what the leader key holds.
@@ -71,20 +70,6 @@ func (l *Lease) Holder() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.holder
-}
-
-// Orphaned says whether this orchestrator was the last to lead as far as it knows: it lost the lease because Consul fell
-// silent, and Consul has not answered since.
-func (l *Lease) Orphaned() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.orphaned
-}
-
-func (l *Lease) setOrphaned(orphaned bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.orphaned = orphaned
 }
 
 func (l *Lease) setHolder(identity string) {
@@ -128,9 +113,6 @@ func (l *Lease) acquire(ctx context.Context, former string) (*Term, error) {
 		}
 		kv, next, err := l.Consul.WatchKey(ctx, l.Key, index, max(wait, 0))
 		index = next
-		if err == nil || errors.Is(err, consul.ErrNotFound) {
-			l.setOrphaned(false)
-		}
 		if err == nil && kv.Session != "" {
 			var h holder
 			_ = json.Unmarshal(kv.Value, &h) // what is not ours names nobody
@@ -230,7 +212,6 @@ func (l *Lease) hold(ctx context.Context, term *Term, lead func(context.Context,
 	lose(nil)
 	keepers.Wait()
 	term.end()
-	l.setOrphaned(ctx.Err() == nil && errors.Is(lost, errSilence))
 	if destroyErr := l.destroy(ctx, term.session); destroyErr != nil {
 		l.Log.Warn("the session is left to expire", "error", destroyErr)
 	}
