@@ -12,31 +12,31 @@ import (
 )
 
 // Resource is one stored resource. Attributes that the CSE itself keeps are fields, all others are in Attributes, so that counters
-// never have to be read out of, or written into, a document.
+// never have to be read out of, or written into, a document. A document that holds all of it, such as a receipt, leaves out what is zero.
 type Resource struct {
 	ID       string // resourceID
-	ParentID string // parentID; empty for the CSEBase
+	ParentID string `json:",omitzero"` // parentID; empty for the CSEBase
 	Type     Type
 	// Specialisation is the object name on the wire if the type has several, such as m2m:bat; empty otherwise.
-	Specialisation string
+	Specialisation string    `json:",omitzero"`
 	Path           string    // resource names from the CSEBase down, joined by slashes; unique and never changes
 	CreatedAt      time.Time // creationTime
 	// ModifiedAt is lastModifiedTime. Creating an instance in a container does not modify the container.
 	ModifiedAt time.Time
-	ExpiresAt  time.Time // expirationTime, never later than the parent's; zero for never
+	ExpiresAt  time.Time `json:",omitzero"` // expirationTime, never later than the parent's; zero for never
 	StateTag   int64     // stateTag; of an instance: the parent's after it was added, which also orders instances
-	Creator    string    // the originator that created it
-	Host       string    // AE-ID of the nearest AE at or above it; empty if none
+	Creator    string    `json:",omitzero"` // the originator that created it
+	Host       string    `json:",omitzero"` // AE-ID of the nearest AE at or above it; empty if none
 	Governor   string    // resource whose policies decide about access to this one: itself or an ancestor
-	Policies   []string  // resourceIDs that its accessControlPolicyIDs name; empty if it names none
-	Size       int64     // contentSize of an instance, bytes
-	Count      int64     // currentNrOfInstances
-	Bytes      int64     // currentByteSize
-	MaxCount   *int64    // maxNrOfInstances; nil for no limit
-	MaxBytes   *int64    // maxByteSize; nil for no limit
-	Announced  bool      // another CSE has an announcement of it, which must hear when it changes or goes
+	Policies   []string  `json:",omitzero"` // resourceIDs that its accessControlPolicyIDs name; empty if it names none
+	Size       int64     `json:",omitzero"` // contentSize of an instance, bytes
+	Count      int64     `json:",omitzero"` // currentNrOfInstances
+	Bytes      int64     `json:",omitzero"` // currentByteSize
+	MaxCount   *int64    `json:",omitzero"` // maxNrOfInstances; nil for no limit
+	MaxBytes   *int64    `json:",omitzero"` // maxByteSize; nil for no limit
+	Announced  bool      `json:",omitzero"` // another CSE has an announcement of it, which must hear when it changes or goes
 	// AnnouncesInstances says that it has, or had, instances that are announced. It is the store's to set.
-	AnnouncesInstances bool
+	AnnouncesInstances bool `json:",omitzero"`
 	// Attributes is a JSON object of all attributes that have no field above, and of the limits as they were given.
 	Attributes json.RawMessage
 }

@@ -43,6 +43,7 @@ type dialect struct {
 	oneWriter bool   // writers would refuse each other rather than wait
 	arrays    bool   // parameters may be arrays
 	backwards bool   // there are indexes of how texts end
+	routine   bool   // belongings is worked out by belongingsRoutine
 	attribute func(name string) string
 	list      string                         // aggregate that makes a JSON array
 	elements  func(name string) string       // the texts in an attribute of the row r, a list, as rows of m with the column value
@@ -95,6 +96,7 @@ var postgres = dialect{
 	},
 	arrays:    true,
 	backwards: true,
+	routine:   true,
 	attribute: func(name string) string { return `(r.attrs->>'` + name + `')` },
 	list:      "json_agg",
 	elements:  func(name string) string { return `json_array_elements_text(r.attrs->'` + name + `') AS m(value)` },

@@ -37,26 +37,63 @@ func (d *dialect) lookQuery(v store.View) (string, params) {
 		watched, holder = "r.ri IS NULL", "g.ri"
 		p = p[:len(p)-1]
 	}
-	there := func(row string) string { return row + ".et + 0 > " + present }
 	visitor := "NULL"
 	if v.Visitor != "" {
-		visitor = "(SELECT v.ty FROM resource v WHERE v.ri = " + p.add(v.Visitor) + " AND " + there("v") + ")"
+		visitor = "(SELECT v.ty FROM resource v WHERE v.ri = " + p.add(v.Visitor) + " AND v.et + 0 > " + present + ")"
 	}
-	when := func(t resource.Type, what string) string {
-		return "CASE WHEN r.ty = " + strconv.Itoa(int(t)) + " THEN " + what + " END"
-	}
-	linked, hosted, missing := "NULL", "NULL", "NULL"
+	belongings := "NULL"
 	if v.Address.Edge == "" {
-		link := d.local(&p, d.attribute("nl"), v.Identity)
-		linked = when(resource.TypeAE, "(SELECT count(*) FROM resource l WHERE (l.ri = "+link+" OR l.path = "+link+") AND "+there("l")+")")
-		hosted = when(resource.TypeNode, "(SELECT "+d.list+"(h.ri ORDER BY h.path) FROM resource h WHERE h.ri IN (SELECT n.ri FROM attribute n "+
-			"WHERE n.name = 'nl' AND n.value = r.ri LIMIT "+strconv.Itoa(store.MaxHosted)+") AND h.ty = 2 AND "+there("h")+")")
-		member := d.head("m.value")
-		missing = when(resource.TypeGroup, "(SELECT "+d.list+"("+member+") FROM "+d.elements("mid")+" WHERE "+
-			"(SELECT f.ri FROM resource f WHERE f.ri = "+member+" AND "+there("f")+") IS NULL)")
+		link := "CASE WHEN r.ty = " + code(resource.TypeAE) + " THEN " + d.local(&p, d.attribute("nl"), v.Identity) + " END"
+		if d.routine {
+			belongings = "CASE WHEN r.ty IN (" + code(resource.TypeNode) + ", " + code(resource.TypeGroup) + ") OR " + link + " IS NOT NULL THEN " +
+				belongingsRoutine + "(r.ty, r.ri, r.attrs, " + link + ", " + present + ") END"
+		} else {
+			belongings = "CASE r.ty"
+			for _, b := range d.belongings(link, present) {
+				belongings += " WHEN " + code(b.of) + " THEN " + b.are
+			}
+			belongings += " END"
+		}
 	}
 	return `SELECT ` + d.nodeColumns(present) + `, CASE WHEN ` + watched + ` THEN ` + fmt.Sprintf(d.subscriptions, present, holder) + ` END, ` +
-		visitor + `, ` + linked + `, ` + hosted + `, ` + missing + ` ` + from, p
+		visitor + `, ` + belongings + ` ` + from, p
+}
+
+func code(t resource.Type) string { return strconv.Itoa(int(t)) }
+
+// belonging is what resources of a type show of others: an expression for a JSON array of identifiers.
+type belonging struct {
+	of  resource.Type
+	are string
+}
+
+// belongings are what r shows: of an AE the node it is linked to, whose address is link, if it is there; of a node the AEs that it hosts;
+// of a group the members that are gone.
+func (d *dialect) belongings(link, present string) []belonging {
+	there := func(row string) string { return row + ".et + 0 > " + present }
+	member := d.head("m.value")
+	return []belonging{
+		{resource.TypeAE, "(SELECT " + d.list + "(l.ri) FROM resource l WHERE (l.ri = " + link + " OR l.path = " + link + ") AND " + there("l") + ")"},
+		{resource.TypeNode, "(SELECT " + d.list + "(h.ri ORDER BY h.path) FROM resource h WHERE h.ri IN (SELECT n.ri FROM attribute n " +
+			"WHERE n.name = 'nl' AND n.value = r.ri LIMIT " + strconv.Itoa(store.MaxHosted) + ") AND h.ty = " + code(resource.TypeAE) + " AND " + there("h") + ")"},
+		{resource.TypeGroup, "(SELECT " + d.list + "(" + member + ") FROM " + d.elements("mid") + " WHERE " +
+			"(SELECT f.ri FROM resource f WHERE f.ri = " + member + " AND " + there("f") + ") IS NULL)"},
+	}
+}
+
+// belongingsRoutine is the name of the routine that works belongings out in the database. When what it does changes, so does its name, as
+// instances of two versions may serve together.
+const belongingsRoutine = "viot_belongings_1"
+
+// createBelongings makes the routine. PostgreSQL sets up all subqueries of a statement each time it runs, and those of belongings took
+// more time than all the rest of a retrieve, of which few have any; what is in a routine is only set up when it is called.
+func (d *dialect) createBelongings() string {
+	var cases string
+	for _, b := range d.belongings("$4", "$5") {
+		cases += ` WHEN ` + code(b.of) + ` THEN RETURN (SELECT ` + b.are + ` FROM (SELECT $2 AS ri, $3 AS attrs) AS r);`
+	}
+	return `CREATE OR REPLACE FUNCTION ` + belongingsRoutine + `(bigint, text, json, text, bigint) RETURNS json LANGUAGE plpgsql STABLE AS
+		$body$ BEGIN CASE $1` + cases + ` ELSE RETURN NULL; END CASE; END $body$`
 }
 
 // local is an expression for the address that link, an expression too, has within the CSE i.
@@ -73,10 +110,10 @@ func (d *dialect) local(p *params, link string, i primitive.Identity) string {
 
 // scanSight scans nodeColumns and what lookQuery adds.
 func scanSight(rows answer) (store.Sight, error) {
-	var subscriptions, hosted, missing []byte
-	var visitor, linked pgtype.Int8
-	node, err := scanNodeAnd(rows, &subscriptions, &visitor, &linked, &hosted, &missing)
-	s := store.Sight{Node: node, Visitor: resource.Type(visitor.Int64), Linked: linked.Int64 > 0}
+	var subscriptions, belongings []byte
+	var visitor pgtype.Int8
+	node, err := scanNodeAnd(rows, &subscriptions, &visitor, &belongings)
+	s := store.Sight{Node: node, Visitor: resource.Type(visitor.Int64)}
 	if err != nil {
 		return s, err
 	}
@@ -84,16 +121,20 @@ func scanSight(rows answer) (store.Sight, error) {
 	if holder == "" {
 		holder = s.Governor.ID
 	}
-	if s.Subscriptions, err = parseSubscriptions(subscriptions, holder); err != nil {
+	if s.Subscriptions, err = parseSubscriptions(subscriptions, holder); err != nil || len(belongings) == 0 {
 		return s, err
 	}
-	for list, raw := range map[*[]string][]byte{&s.Hosted: hosted, &s.Missing: missing} {
-		if len(raw) == 0 {
-			continue
-		}
-		if err := json.Unmarshal(raw, list); err != nil {
-			return s, fmt.Errorf("read what belongs to %s: %w", holder, err)
-		}
+	var found []string
+	if err := json.Unmarshal(belongings, &found); err != nil {
+		return s, fmt.Errorf("read what belongs to %s: %w", holder, err)
+	}
+	switch s.Resource.Type {
+	case resource.TypeAE:
+		s.Linked = len(found) > 0
+	case resource.TypeNode:
+		s.Hosted = found
+	case resource.TypeGroup:
+		s.Missing = found
 	}
 	return s, nil
 }

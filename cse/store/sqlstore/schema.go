@@ -130,7 +130,7 @@ var migrations = [][]string{{
 	`ALTER TABLE resource ADD COLUMN snr TEXT`,
 	`ALTER TABLE resource ADD COLUMN dcnt TEXT`,
 }, {
-	// No step of the schema: all that was stored before has been described, see Store.describe, and there are all indexes.
+	// No step of the schema: all that was stored before has been described, see Store.describe, and there are all indexes and routines.
 }}
 
 // complete is the version that says so.
@@ -213,6 +213,11 @@ func (t *tx) migrate(ctx context.Context, done bool) (whole bool, err error) {
 				if err := step(`CREATE INDEX ` + i.name + ` ON ` + i.on); err != nil {
 					return false, fmt.Errorf("create index %s: %w", i.name, err)
 				}
+			}
+		}
+		if version+v+1 == complete && t.dialect.routine {
+			if err := step(t.dialect.createBelongings()); err != nil {
+				return false, fmt.Errorf("create function %s: %w", belongingsRoutine, err)
 			}
 		}
 		for _, s := range steps {
