@@ -16,10 +16,14 @@ func TestAnnouncements(t *testing.T) {
 	mn[0].must("POST", "/cse-mn", "Cdevice", 2, `{"m2m:ae":{"rn":"device","api":"Nx","rr":false}}`)
 
 	created := mn[0].must("POST", "/cse-mn/device", "Cdevice", 3, `{"m2m:cnt":{"rn":"c","lbl":["a"],"mni":3,"mbs":9,"at":["/id-in"],"aa":["mni"]}}`)
-	address := unquoted(created.text("m2m:cnt/at/0"))
-	if !strings.HasPrefix(address, "/id-in/") {
-		t.Fatalf("created: got %s", created.body)
+	announcedAt := func(path string) (address string) {
+		eventually(t, path+" is announced", func() bool {
+			address = unquoted(mn[1].must("GET", path, "Cdevice", 0, "").text("m2m:cnt/at/0"))
+			return strings.HasPrefix(address, "/id-in/")
+		})
+		return address
 	}
+	address := announcedAt("/cse-mn/device/c")
 	announced := in[1].must("GET", at(address), "CAdmin", 0, "")
 	link := `"/id-mn/` + unquoted(created.text("m2m:cnt/ri")) + `"`
 	for path, want := range map[string]string{"ty": "10003", "lbl": `["a"]`, "mni": "3", "mbs": "absent", "lnk": link, "at": "absent"} {
@@ -39,18 +43,18 @@ func TestAnnouncements(t *testing.T) {
 	}
 
 	// Children are announced below their parents, also by the other instance.
-	child := unquoted(mn[1].must("POST", "/cse-mn/device/c", "Cdevice", 3, `{"m2m:cnt":{"rn":"sub","at":["/id-in"]}}`).text("m2m:cnt/at/0"))
+	mn[1].must("POST", "/cse-mn/device/c", "Cdevice", 3, `{"m2m:cnt":{"rn":"sub","at":["/id-in"]}}`)
+	child := announcedAt("/cse-mn/device/c/sub")
 	if a := in[0].must("GET", at(child), "CAdmin", 0, ""); a.text("m2m:cntA/pi") != announced.text("m2m:cntA/ri") {
 		t.Errorf("announced child: got %s", a.body)
 	}
 
-	// Changes follow.
+	// Changes follow, before the answer if the other CSE is not slow.
 	mn[1].must("PUT", "/cse-mn/device/c", "Cdevice", 0, `{"m2m:cnt":{"lbl":null,"mni":null,"mbs":8,"aa":["mbs"]}}`)
-	a := in[0].must("GET", at(address), "CAdmin", 0, "")
 	for path, want := range map[string]string{"lbl": "absent", "mni": "absent", "mbs": "8"} {
-		if got := a.text("m2m:cntA/" + path); got != want {
-			t.Errorf("after the update %s: got %s, want %s", path, got, want)
-		}
+		eventually(t, "after the update "+path+" is "+want, func() bool {
+			return in[0].must("GET", at(address), "CAdmin", 0, "").text("m2m:cntA/"+path) == want
+		})
 	}
 	if a := in[0].send("PUT", at(address), "Cother", 0, `{"m2m:cntA":{"lbl":["x"]}}`); a.rsc != 4103 {
 		t.Errorf("update by another: got %d %s", a.rsc, a.body)
@@ -58,13 +62,12 @@ func TestAnnouncements(t *testing.T) {
 
 	// So does the end.
 	mn[0].must("PUT", "/cse-mn/device/c/sub", "Cdevice", 0, `{"m2m:cnt":{"at":null}}`)
-	if a := in[0].send("GET", at(child), "CAdmin", 0, ""); a.rsc != 4004 {
-		t.Errorf("withdrawn: got %d %s", a.rsc, a.body)
+	gone := func(announced string) func() bool {
+		return func() bool { return in[0].send("GET", at(announced), "CAdmin", 0, "").rsc == 4004 }
 	}
+	eventually(t, "withdrawn", gone(child))
 	mn[1].must("DELETE", "/cse-mn/device", "Cdevice", 0, "")
-	if a := in[0].send("GET", at(address), "CAdmin", 0, ""); a.rsc != 4004 {
-		t.Errorf("with the original gone: got %d %s", a.rsc, a.body)
-	}
+	eventually(t, "with the original gone", gone(address))
 }
 
 // TestAnnouncementRetried announces to a CSE that is away, and comes back.

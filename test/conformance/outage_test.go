@@ -70,9 +70,18 @@ func TestStoreAway(t *testing.T) {
 // ask sends a request without looking at its answer more than for its status and header.
 func (s *session) ask(method, to, ty string) (int, http.Header) {
 	s.Helper()
-	q, err := http.NewRequestWithContext(s.Context(), method, pick(s.urls)+"/"+to, nil)
+	status, header, err := s.attempt(method, to, ty)
 	if err != nil {
 		s.Fatal(err)
+	}
+	return status, header
+}
+
+// attempt is ask for any goroutine.
+func (s *session) attempt(method, to, ty string) (int, http.Header, error) {
+	q, err := http.NewRequestWithContext(s.Context(), method, pick(s.urls)+"/"+to, nil)
+	if err != nil {
+		return 0, nil, err
 	}
 	content := map[string]string{"POST": `{"m2m:cin":{"con":"x"}}`, "PUT": `{"m2m:cnt":{"lbl":["x"]}}`}[method]
 	if content != "" {
@@ -83,10 +92,9 @@ func (s *session) ask(method, to, ty string) (int, http.Header) {
 	q.Header.Set("X-M2M-RI", "away")
 	r, err := (&http.Client{Timeout: patience}).Do(q)
 	if err != nil {
-		s.Fatal(err)
+		return 0, nil, err
 	}
-	defer r.Body.Close()
-	return r.StatusCode, r.Header
+	return r.StatusCode, r.Header, r.Body.Close()
 }
 
 // link is a connection to the database server that can be cut.
