@@ -10,7 +10,7 @@ export STACK
 GO_BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w"
 
 .DEFAULT_GOAL := help
-.PHONY: help tools env up preview refresh down status demo test unit conformance e2e sdk lint bench bench-up bench-reaction bench-drain bench-balancer bench-round bench-cse simulate-all bench-calibration chaos clean programs
+.PHONY: help tools env up preview refresh down status demo test unit conformance e2e sdk lint bench bench-up bench-scale bench-drain bench-balancer bench-round bench-cse simulate-all bench-calibration chaos clean programs
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,13 +61,13 @@ sdk: ## Generate the provider's Go SDK.
 lint: ## Check formatting, vet, the generated SDK and the module files.
 	@$(TOOL)/test.sh lint
 
-bench: bench-up bench-reaction bench-drain bench-balancer bench-round bench-cse ## Run every benchmark; figures are printed and kept in build/bench.
+bench: bench-up bench-scale bench-drain bench-balancer bench-round bench-cse ## Run every benchmark; figures are printed and kept in build/bench.
 
 bench-up: tools ## Time make up, unchanged and from nothing, and make down.
 	@$(TOOL)/bench.sh up
 
-bench-reaction: tools ## Time from a load step to the first request served by a new instance.
-	@$(TOOL)/bench.sh reaction
+bench-scale: tools ## Time from a load step to the first request served by a new instance, and by one that stood by.
+	@$(TOOL)/bench.sh scale
 
 bench-drain: tools ## Count failed requests over scale-in and rolling-update cycles.
 	@$(TOOL)/bench.sh drain

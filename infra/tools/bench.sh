@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Runs one benchmark: up, reaction or drain of a whole stack, balancer, round, or cse. Figures go to standard output and build/bench.
+# Runs one benchmark: up, scale or drain of a whole stack, balancer, round, or cse. Figures go to standard output and build/bench.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . infra/tools/lib.sh
 case "${1:-}" in
 up) name=BenchmarkUp ;;
-reaction) name=BenchmarkReaction ;;
+scale) name=BenchmarkScale ;;
 drain) name=BenchmarkDrain ;;
 calibration) name=BenchmarkCalibration ;;
 balancer)
@@ -28,7 +28,7 @@ simulate)
 	VIOT_TRACES=${TRACES:+$(cd "$TRACES" && pwd)} go test -run '^$' -bench '^BenchmarkSimulate$' -benchtime 1x -count 1 -timeout 120m ./test/bench
 	exit
 	;;
-*) fail "usage: bench.sh up|reaction|drain|calibration|balancer|round|cse|simulate" ;;
+*) fail "usage: bench.sh up|scale|drain|calibration|balancer|round|cse|simulate" ;;
 esac
 eval "$(infra/tools/env.sh .viot/bin)"
 exec go test -run '^$' -bench "^$name\$" -benchtime 1x -count 1 -timeout 60m ./test/bench
