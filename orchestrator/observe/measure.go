@@ -29,11 +29,12 @@ func newMeasurement() *measurement {
 
 // count is what a balancer's companion tells of a pool. What it does not tell is 0.
 type count struct {
-	Arrivals float64 `json:"arrivals"`
-	Rejected float64 `json:"rejected"`
-	Errors   float64 `json:"errors"`
-	Queued   int     `json:"queued"`
-	Held     int     `json:"held"`
+	At       time.Time `json:"sampledAt"` // by its own clock
+	Arrivals float64   `json:"arrivals"`
+	Rejected float64   `json:"rejected"`
+	Errors   float64   `json:"errors"`
+	Queued   int       `json:"queued"`
+	Held     int       `json:"held"`
 	Servers  map[string]struct {
 		Requests float64 `json:"requests"`
 	} `json:"servers"`
@@ -67,10 +68,28 @@ func (g *grown) take(raw float64, first bool) {
 // counter is a balancer's count of a pool's arrivals.
 type counter struct {
 	at                         time.Time // of the newest reading; zero before the first
+	by                         time.Time // the same by the balancer's clock; zero if it does not tell
 	arrivals, rejected, errors grown
 	servers                    map[string]*grown // requests that each instance was given
 	queued, held               int
 	err                        error // of the newest attempt
+}
+
+// when is the time of a reading by this host's clock. The answer may have waited for a processor at either end, and what is counted over a
+// time that is too short looks like a burst; so the time since the reading before is taken from the balancer's own clock, within what
+// this host's clock allows.
+func (c *counter) when(n count, asked, answered time.Time) time.Time {
+	if c.at.IsZero() || c.by.IsZero() || n.At.IsZero() {
+		return answered
+	}
+	at := c.at.Add(n.At.Sub(c.by))
+	switch {
+	case at.Before(asked):
+		return asked
+	case at.After(answered):
+		return answered
+	}
+	return at
 }
 
 // take takes in a reading of a balancer. What came while the balancer did not answer is left out: it would look like a
@@ -89,7 +108,7 @@ func (c *counter) take(at time.Time, n count) {
 		g.take(server.Requests, first || !known)
 		servers[name] = g
 	}
-	c.at, c.servers, c.queued, c.held, c.err = at, servers, n.Queued, n.Held, nil
+	c.at, c.by, c.servers, c.queued, c.held, c.err = at, n.At, servers, n.Queued, n.Held, nil
 }
 
 // arrivals sums the balancers up.

@@ -44,6 +44,40 @@ func TestWorkTotalsNeverFall(t *testing.T) {
 	}
 }
 
+// TestWhenCounted has answers of a balancer wait on their way: the time between two counts is the balancer's, within what can be.
+func TestWhenCounted(t *testing.T) {
+	t.Parallel()
+	by := func(seconds float64) time.Time { return at(seconds).Add(time.Hour) } // its clock is wrong
+	for _, test := range []struct {
+		name                  string
+		before, now           float64 // by the balancer's clock; negative for not told
+		asked, answered, want float64
+	}{
+		{"at once", 10, 11, 11, 11.001, 11},
+		{"the answer waited", 10, 11, 11, 11.4, 11},
+		{"the one before had waited as well", 9.8, 11.1, 11.0, 11.4, 11.3},
+		{"its clock leapt ahead", 10, 4000, 11, 11.1, 11.1},
+		{"it tells no more", 10, -1, 11, 11.1, 11.1},
+		{"it began anew with a slow clock", 10, 2, 11, 11.1, 11},
+		{"it does not tell", -1, 11, 11, 11.1, 11.1},
+	} {
+		c := &counter{at: at(10)}
+		if test.before >= 0 {
+			c.by = by(test.before)
+		}
+		var n count
+		if test.now >= 0 {
+			n.At = by(test.now)
+		}
+		if got := c.when(n, at(test.asked), at(test.answered)); !got.Equal(at(test.want)) {
+			t.Errorf("%s: got %v, want %v", test.name, got.Sub(at(0)), at(test.want).Sub(at(0)))
+		}
+	}
+	if got := (&counter{}).when(count{At: by(1)}, at(0), at(2)); !got.Equal(at(2)) {
+		t.Errorf("the first: got %v, want 2s", got.Sub(at(0)))
+	}
+}
+
 func TestArrivals(t *testing.T) {
 	t.Parallel()
 	m := newMeasurement()

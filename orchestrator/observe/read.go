@@ -92,10 +92,11 @@ func (o *Observer) pollBalancers(ctx context.Context) {
 						err := silence
 						mu.Unlock()
 						var n count
-						var at time.Time
+						var answered time.Time
+						asked := time.Now()
 						if err == nil {
 							err = o.read(ctx, p.url, readTimeout, func(body io.Reader) error {
-								at = time.Now()
+								answered = time.Now()
 								if err := json.NewDecoder(io.LimitReader(body, mostCountBytes)).Decode(&n); err != nil {
 									return err
 								}
@@ -109,7 +110,7 @@ func (o *Observer) pollBalancers(ctx context.Context) {
 								mu.Unlock()
 							})
 						}
-						o.takeCount(p.name, b, at, n, err)
+						o.takeCount(p.name, b, asked, answered, n, err)
 					}
 				})
 			}
@@ -122,8 +123,8 @@ func (o *Observer) pollBalancers(ctx context.Context) {
 	}
 }
 
-// takeCount takes in what a balancer told of a pool.
-func (o *Observer) takeCount(pool, balancer string, at time.Time, n count, err error) {
+// takeCount takes in what a balancer told of a pool, asked and answered when it says.
+func (o *Observer) takeCount(pool, balancer string, asked, answered time.Time, n count, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	m := o.measurements[pool]
@@ -138,7 +139,7 @@ func (o *Observer) takeCount(pool, balancer string, at time.Time, n count, err e
 	if err != nil {
 		c.err = fmt.Errorf("load balancer %s: %w", balancer, err)
 	} else {
-		c.take(at, n)
+		c.take(c.when(n, asked, answered), n)
 	}
 	for name, w := range m.instances {
 		m.settle(name, w, false)
