@@ -38,6 +38,9 @@ func (r Rollout) Same(s Rollout) bool {
 	return r.FromHash == s.FromHash && r.To == s.To && r.Phase == s.Phase && r.Since.Equal(s.Since) && r.Why == s.Why
 }
 
+// Reversible says whether there is an earlier template to go back to.
+func (r Rollout) Reversible() bool { return r.FromHash != "" && r.FromHash != r.To }
+
 // Under returns the template that the pool's instances are started from, with its Hash.
 func (r Rollout) Under() (Template, string) {
 	if r.Phase == RolloutReversed {

@@ -86,6 +86,7 @@ func routes() []route {
 		{pattern: "GET /v1/pools/{pool}/decisions", about: "The decisions of a pool, newest first", needs: scopeRead, handle: (*Admin).decisions, answer: []fleet.Decision{},
 			params: []param{{"limit", "integer", "how many at most, 1 to 1000; 20 without"}, {"before", "integer", "only those with a smaller number"}}},
 		{pattern: "GET /v1/pools/{pool}/decisions/{number}", about: "One decision", needs: scopeRead, handle: (*Admin).decision, answer: fleet.Decision{}},
+		{pattern: "GET /v1/pools/{pool}/rollout", about: "How far the update of a pool is", needs: scopeRead, handle: (*Admin).rollout, answer: api.Rollout{}},
 		{pattern: "GET /v1/pools/{pool}/override", about: "What an operator wants of a pool; its ETag is for If-Match", needs: scopeRead, handle: (*Admin).getOverride, answer: spec.Override{}},
 		{pattern: "PUT /v1/pools/{pool}/override", about: "Writes what an operator wants of a pool; with If-Match only when it did not change", needs: scopeWrite,
 			handle: (*Admin).putOverride, params: overrideParams, body: spec.Override{}, sends: "application/json", answer: spec.Override{}},

@@ -253,8 +253,21 @@ func (a *Admin) judge(ctx context.Context, p spec.Pool, was wanted, text []byte,
 			bad("size", " %d: the pool's min is %d; lower policy.min in the stack first (pulumi up)", *size, p.Policy.Min)
 		}
 	}
-	if o.Rollback != "" && !isHash(o.Rollback) {
+	switch {
+	case o.Rollback == "":
+	case !isHash(o.Rollback):
 		bad("rollback", " %q: want the hash of a template, 12 hexadecimal digits such as in the status", clip(o.Rollback))
+	default:
+		state, err := a.updated(ctx, p.Name)
+		if err != nil {
+			return o, err
+		}
+		switch why := irreversible(state, o.Rollback); {
+		case o.Rollback != was.Rollback && why != "":
+			bad("rollback", " %s: %s", o.Rollback, why)
+		case o.Rollback != state.To:
+			o.Rollback = "" // asked for before: another template was declared since
+		}
 	}
 	if len(o.Drain) > 0 {
 		there, err := a.names(ctx, p)

@@ -52,7 +52,7 @@ func (r *round) follow() {
 	under := o.Phase == spec.RolloutCanary || o.Phase == spec.RolloutWatched || o.Phase == spec.RolloutGoing
 	ordered := o.To != "" && r.Override.Rollback == o.To && o.Phase != spec.RolloutReversed
 	switch {
-	case ordered && r.reversible():
+	case ordered && o.Reversible():
 		r.enter(spec.RolloutReversed, "an operator asked for it")
 	case ordered:
 		r.problems = append(r.problems, "update to template "+o.To+" is not rolled back: no earlier template is known")
@@ -60,7 +60,7 @@ func (r *round) follow() {
 	default:
 		if why := r.failure(); why != "" {
 			switch {
-			case !policy.NoRollback && r.reversible():
+			case !policy.NoRollback && o.Reversible():
 				r.enter(spec.RolloutReversed, why)
 			case policy.NoRollback || r.m.boots.failed < bootHalt: // else it is tried again and again: nothing else can be started
 				r.enter(spec.RolloutHalted, why)
@@ -102,12 +102,6 @@ func (r *round) enter(phase spec.RolloutPhase, why string) {
 	if phase == spec.RolloutCanary || phase == spec.RolloutDone || why != "" {
 		r.m.update = update{}
 	}
-}
-
-// reversible says whether there is a template to go back to.
-func (r *round) reversible() bool {
-	o := &r.m.rollout
-	return o.FromHash != "" && o.FromHash != o.To
 }
 
 // strangers counts live instances by whether they are of the template declared.

@@ -16,6 +16,7 @@ type Report struct {
 type PoolReport struct {
 	Policy    spec.Policy
 	Status    spec.Status
+	Rollout   spec.Rollout
 	Instances []Instance
 	Inputs    Inputs       // of the last round
 	Decisions []Decision   // newest last, bounded

@@ -162,7 +162,7 @@ func (l *Loop) round(ctx context.Context, now time.Time) {
 	for _, name := range slices.Sorted(maps.Keys(l.pools)) {
 		p := l.pools[name]
 		report.Pools = append(report.Pools, fleet.PoolReport{
-			Policy: p.policy, Status: p.status, Instances: p.instances, Inputs: p.inputs,
+			Policy: p.policy, Status: p.status, Rollout: p.rollout, Instances: p.instances, Inputs: p.inputs,
 			Decisions: p.decisions, Counts: maps.Clone(p.counts),
 		})
 	}
@@ -222,13 +222,17 @@ func (l *Loop) decide(ctx context.Context, d fleet.Declaration, v view, room *ro
 	var plan fleet.Plan
 	plan, p.memory = decide.Decide(s, p.memory, now)
 	count := fleet.CountOf(s.Instances, s.Template)
+	asked := s.Override.InForce(now)
+	if asked.Rollback != s.Template {
+		asked.Rollback = "" // another template is declared since
+	}
 	p.instances, p.inputs, p.wanted = s.Instances, plan.Inputs, wanted(plan)
 	room.ordered(d.Name, plan.Ops())
 	status = spec.Status{
 		Pool: d.Name, ObservedIndex: s.Index, Template: s.Template, Desired: plan.Desired,
 		Ready: count.Ready, Updated: count.Updated, Booting: count.Booting, Draining: count.Draining, Standby: count.Standby, Rollout: plan.Rollout,
 		Next: plan.Next, Cause: plan.Cause, Problem: plan.Problem, Leader: l.Identity,
-		Override: s.Override.InForce(now).Words(),
+		Override: asked.Words(),
 	}
 	// What was decided is written before it is done: the write fails when another leads, and a successor knows it.
 	if err := l.write(ctx, p, status, plan.Decisions, now); err != nil {

@@ -29,3 +29,20 @@ func TestStatusTellsOverride(t *testing.T) {
 		}
 	})
 }
+
+// An order to roll a template back is told only while that template is the one declared.
+func TestStatusTellsRollbackOfTheTemplateDeclared(t *testing.T) {
+	t.Parallel()
+	play(t, func(ctx context.Context, w *world) {
+		w.declare(nil)
+		w.orchestrate(ctx, "a", 0)
+		w.within(2*time.Second, "cse-1")
+		w.do(func() {
+			w.set(spec.OverrideKey(stack, service), []byte(`{"rollback": "0123456789ab", "holdIn": true}`), "")
+		})
+		time.Sleep(2 * time.Second)
+		if got := w.status().Override; got != "kept from shrinking" {
+			t.Errorf("override = %q, want no order about another template in it", got)
+		}
+	})
+}

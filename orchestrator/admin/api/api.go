@@ -29,6 +29,43 @@ type Pool struct {
 	Inputs    *fleet.Inputs    `json:"inputs,omitempty"` // of the last round
 }
 
+// Rollout is the answer to GET /v1/pools/{pool}/rollout: how far the change to the template declared last is.
+type Rollout struct {
+	Pool       string            `json:"pool"`
+	Phase      spec.RolloutPhase `json:"phase,omitempty"`     // empty while no template was taken up
+	To         string            `json:"to,omitempty"`        // hash of the template that is rolled out
+	ToImage    string            `json:"toImage,omitempty"`   //
+	From       string            `json:"from,omitempty"`      // hash of the earlier one, to go back to; empty when none is known
+	FromImage  string            `json:"fromImage,omitempty"` //
+	Since      time.Time         `json:"since,omitzero"`      // of the phase
+	Why        string            `json:"why,omitempty"`       // it failed or was taken back; empty when neither
+	Declared   string            `json:"declared,omitempty"`  // hash in the pool's document; another than To until that is taken up
+	Desired    int               `json:"desired"`             // size decided on
+	New        int               `json:"new"`                 // instances of To that serve or boot
+	NewReady   int               `json:"newReady"`            // of New, those that pass their check
+	Old        int               `json:"old"`                 // instances of any other template that serve or boot
+	Canary     int               `json:"canary,omitempty"`    // instances of To that are tried first; 0 is no trial
+	TrialUntil time.Time         `json:"trialUntil,omitzero"` // when the trial ends, if nothing speaks against To; zero while none is under way
+	Paused     bool              `json:"paused,omitempty"`    // an operator has it go no further and not back
+	Undo       bool              `json:"undo,omitempty"`      // an operator wants From back
+}
+
+// Ended says whether nothing of an update is left to do: then it is done, or, when failed is not empty, it is not and that
+// is why.
+func (r Rollout) Ended() (ended bool, failed string) {
+	switch {
+	case r.Declared != "" && r.Declared != r.To, r.Undo && r.Phase != spec.RolloutReversed:
+		return false, ""
+	case r.Phase == spec.RolloutDone:
+		return true, ""
+	case r.Phase == spec.RolloutHalted:
+		return true, spec.Halted + ": " + r.Why
+	case r.Phase == spec.RolloutReversed && r.New == 0:
+		return true, spec.RolledBack + ": " + r.Why
+	}
+	return false, ""
+}
+
 // Instances is the answer to GET /v1/instances.
 type Instances struct {
 	// Complete is false where an orchestrator stands by: it tells what Consul has, which is neither what boots nor load.

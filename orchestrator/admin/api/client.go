@@ -58,6 +58,12 @@ func (c *Client) Pool(ctx context.Context, pool string) (p Pool, err error) {
 	return p, err
 }
 
+// Rollout asks how far the update of a pool is.
+func (c *Client) Rollout(ctx context.Context, pool string) (r Rollout, err error) {
+	_, err = c.call(ctx, http.MethodGet, "/v1/pools/"+url.PathEscape(pool)+"/rollout", nil, "", &r)
+	return r, err
+}
+
 // Decisions asks for the newest decisions of a pool, newest first; before, when it is not 0, for those made before that one.
 func (c *Client) Decisions(ctx context.Context, pool string, limit, before int) (d []fleet.Decision, err error) {
 	query := "?limit=" + strconv.Itoa(limit)
