@@ -3,11 +3,11 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
+
+	"github.com/spf13/cobra"
 
 	"github.com/viot-project/viot/infra/consul"
 	"github.com/viot-project/viot/infra/docker"
@@ -19,8 +19,6 @@ type object struct {
 	kind, name string
 	remove     func(context.Context) error
 }
-
-func (o object) String() string { return o.kind + " " + o.name }
 
 // cacheImages are the local images of third-party software, which belong to no stack and are kept between stacks.
 var cacheImages = []string{"viot-base:*", "viot-consul:*", "viot-haproxy:*", "viot-postgres:*"}
@@ -112,66 +110,101 @@ func registrations(ctx context.Context, address, stack string) ([]string, error)
 	return ids, nil
 }
 
-// inventory prints a line for each thing a stack has: container, network, volume, image, registration.
-func inventory(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	flags := flag.NewFlagSet("viot inventory", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	stack := flags.String("stack", "dev", "stack to list")
-	any := flags.Bool("any", false, "list the objects of every stack")
-	address := flags.String("consul", "", "address of the stack's Consul; lists its registrations too, when it answers")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	engine, err := docker.Open(ctx, "")
-	if err != nil {
-		return err
-	}
-	defer engine.Close()
-	if *any {
-		*stack = ""
-	}
-	all, err := objects(ctx, engine, *stack)
-	if err != nil {
-		return fmt.Errorf("list the stack's objects: %w", err)
-	}
-	for _, o := range all {
-		fmt.Fprintln(stdout, o)
-	}
-	if *address == "" {
-		return nil
-	}
-	ids, err := registrations(ctx, *address, *stack)
-	if errors.Is(err, consul.ErrUnavailable) {
-		return nil // a Consul that is gone has no registrations
-	}
-	if err != nil {
-		return fmt.Errorf("list the stack's registrations: %w", err)
-	}
-	for _, id := range ids {
-		fmt.Fprintln(stdout, "registration", id)
-	}
-	return nil
+// thing is an object as it is told with -o json.
+type thing struct {
+	Kind string `json:"kind"` // container, network, volume, image or registration
+	Name string `json:"name"`
 }
 
-// sweep removes what carries a stack's label and prints a line for each thing removed. Nothing else is touched.
-func sweep(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	flags := flag.NewFlagSet("viot sweep", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	stack := flags.String("stack", "", "stack whose left-overs to remove")
-	cache := flags.Bool("cache", false, "remove the local images of Consul, HAProxy and PostgreSQL and their base")
-	if err := flags.Parse(args); err != nil {
+// newInventory prints a line for each thing a stack has: container, network, volume, image, registration.
+func newInventory(o *operator) *cobra.Command {
+	c := &cobra.Command{Use: "inventory", Short: "list what a stack has on the Docker Engine and in its Consul", Args: arguments(0, 0)}
+	stack := c.Flags().String("stack", "dev", "stack to list")
+	any := c.Flags().Bool("any", false, "list the objects of every stack")
+	address := c.Flags().String("consul", "", "address of the stack's Consul; lists its registrations too, when it answers")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if *any {
+			*stack = ""
+		}
+		things, err := inventory(c.Context(), *stack, *address)
+		if err != nil {
+			return err
+		}
+		if o.output == "json" {
+			return printJSON(c.OutOrStdout(), things)
+		}
+		for _, t := range things {
+			fmt.Fprintln(c.OutOrStdout(), t.Kind, t.Name)
+		}
+		return nil
+	}
+	return c
+}
+
+// inventory lists what a stack, or any when it is empty, has; with the address of a Consul also the registrations there.
+func inventory(ctx context.Context, stack, address string) ([]thing, error) {
+	engine, err := docker.Open(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	defer engine.Close()
+	all, err := objects(ctx, engine, stack)
+	if err != nil {
+		return nil, fmt.Errorf("list the stack's objects: %w", err)
+	}
+	things := []thing{}
+	for _, o := range all {
+		things = append(things, thing{o.kind, o.name})
+	}
+	if address == "" {
+		return things, nil
+	}
+	ids, err := registrations(ctx, address, stack)
+	if errors.Is(err, consul.ErrUnavailable) {
+		return things, nil // a Consul that is gone has no registrations
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list the stack's registrations: %w", err)
+	}
+	for _, id := range ids {
+		things = append(things, thing{"registration", id})
+	}
+	return things, nil
+}
+
+// newSweep removes what carries a stack's label and prints a line for each thing removed. Nothing else is touched.
+func newSweep(o *operator) *cobra.Command {
+	c := &cobra.Command{Use: "sweep", Short: "remove what a stack left on the Docker Engine", Args: arguments(0, 0)}
+	stack := c.Flags().String("stack", "", "stack whose left-overs to remove")
+	cache := c.Flags().Bool("cache", false, "remove the local images of Consul, HAProxy and PostgreSQL and their base")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if (*stack == "") != *cache {
+			return errors.New("sweep wants either -stack NAME or -cache")
+		}
+		removed := []thing{}
+		err := sweep(c.Context(), *stack, func(t thing) {
+			removed = append(removed, t)
+			if o.output != "json" {
+				fmt.Fprintln(c.OutOrStdout(), "removed", t.Kind, t.Name)
+			}
+		})
+		if o.output == "json" {
+			err = errors.Join(printJSON(c.OutOrStdout(), removed), err)
+		}
 		return err
 	}
-	if (*stack == "") != *cache {
-		return errors.New("sweep wants either -stack NAME or -cache")
-	}
+	return c
+}
+
+// sweep removes what carries the label of a stack, or the cached images when it is empty, and tells each thing removed.
+func sweep(ctx context.Context, stack string, removed func(thing)) error {
 	engine, err := docker.Open(ctx, "")
 	if err != nil {
 		return err
 	}
 	defer engine.Close()
 	var all []object
-	if *cache {
+	if stack == "" {
 		for _, pattern := range cacheImages {
 			tags, err := imageTags(ctx, engine, pattern)
 			if err != nil {
@@ -179,16 +212,16 @@ func sweep(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			}
 			all = append(all, tags...)
 		}
-	} else if all, err = objects(ctx, engine, *stack); err != nil {
+	} else if all, err = objects(ctx, engine, stack); err != nil {
 		return fmt.Errorf("list the stack's objects: %w", err)
 	}
 	var failed []error
 	for _, o := range all {
 		if err := o.remove(ctx); err != nil {
-			failed = append(failed, fmt.Errorf("remove %s: %w", o, err))
+			failed = append(failed, fmt.Errorf("remove %s %s: %w", o.kind, o.name, err))
 			continue
 		}
-		fmt.Fprintln(stdout, "removed", o)
+		removed(thing{o.kind, o.name})
 	}
 	return errors.Join(failed...)
 }

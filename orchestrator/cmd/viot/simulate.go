@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -14,86 +13,103 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/viot-project/viot/infra/spec"
 	"github.com/viot-project/viot/orchestrator/decide/reference"
 	"github.com/viot-project/viot/orchestrator/simulate"
 )
 
-// simulateCommand replays a load through policies and prints how they compare.
-func simulateCommand(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	flags := flag.NewFlagSet("viot simulate", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	c := simulate.Defaults()
-	trace := flags.String("trace", "", "load: a CSV file with t_s,rate, JSON lines of decisions, or one of "+strings.Join(simulate.Generators(), ", "))
-	policies := flags.String("policy", "viot,"+strings.Join(reference.Names(), ","),
+// newSimulate replays a load through policies and prints how they compare.
+func newSimulate(o *operator) *cobra.Command {
+	c := &cobra.Command{
+		Use:     "simulate",
+		Short:   "replay a load through scaling policies and compare them",
+		Example: "  viot simulate -trace load.csv\n  viot simulate -trace mmpp-bursts -policy \"viot kpa:window=30s,target=0.6 mine.json\" -plot out.svg",
+	}
+	flags, s := c.Flags(), simulation{config: simulate.Defaults()}
+	d := &s.config
+	flags.StringVar(&s.trace, "trace", "", "load: a CSV file with t_s,rate, JSON lines of decisions, or one of "+strings.Join(simulate.Generators(), ", "))
+	flags.StringVar(&s.policies, "policy", "viot,"+strings.Join(reference.Names(), ","),
 		"policies to compare: files that end with .json, or rules such as hpa:target=0.6, after each other with commas or, where rules have settings, with spaces")
-	flags.Uint64Var(&c.Seed, "seed", 1, "of all that is chance")
-	faults := flags.String("faults", "", "what goes wrong, such as dark@10m,host@1h,slowboot@90m+5m: dark, stale, slowboot, badboot, host, leader or consul")
-	flags.DurationVar(&c.Boot.Median, "boot", c.Boot.Median, "median of the time from an order until the instance is ready")
-	flags.Float64Var(&c.Boot.Spread, "boot-spread", c.Boot.Spread, "standard deviation of the logarithm of that time")
-	flags.Float64Var(&c.Service.CPUSeconds, "cpu-seconds", c.Service.CPUSeconds, "CPU time of a request")
-	flags.Float64Var(&c.Service.Cores, "cores", c.Service.Cores, "of an instance")
-	peak := flags.Float64("peak", 30, "instances that the trace's peak keeps busy, to which it is scaled; 0 takes the rates as they are")
-	flags.IntVar(&c.Policy.Min, "min", c.Policy.Min, "least instances")
-	flags.IntVar(&c.Policy.Max, "max", c.Policy.Max, "most instances")
-	flags.Float64Var(&c.Policy.TargetUtilisation, "target", c.Policy.TargetUtilisation, "share of an instance to use")
-	slo := flags.String("slo", c.Policy.SLO.String(), "objective")
-	flags.DurationVar(&c.Calm, "calm", 0, "time between rounds while nothing moves; 0 is by the length of the trace")
-	output := flags.String("o", "table", "table or json")
-	plot := flags.String("plot", "", "SVG or PNG file to draw load and capacity into")
-	if err := flags.Parse(args); err != nil {
-		return err
+	flags.Uint64Var(&d.Seed, "seed", 1, "of all that is chance")
+	flags.StringVar(&s.faults, "faults", "", "what goes wrong, such as dark@10m,host@1h,slowboot@90m+5m: dark, stale, slowboot, badboot, host, leader or consul")
+	flags.DurationVar(&d.Boot.Median, "boot", d.Boot.Median, "median of the time from an order until the instance is ready")
+	flags.Float64Var(&d.Boot.Spread, "boot-spread", d.Boot.Spread, "standard deviation of the logarithm of that time")
+	flags.Float64Var(&d.Service.CPUSeconds, "cpu-seconds", d.Service.CPUSeconds, "CPU time of a request")
+	flags.Float64Var(&d.Service.Cores, "cores", d.Service.Cores, "of an instance")
+	flags.Float64Var(&s.peak, "peak", 30, "instances that the trace's peak keeps busy, to which it is scaled; 0 takes the rates as they are")
+	flags.IntVar(&d.Policy.Min, "min", d.Policy.Min, "least instances")
+	flags.IntVar(&d.Policy.Max, "max", d.Policy.Max, "most instances")
+	flags.Float64Var(&d.Policy.TargetUtilisation, "target", d.Policy.TargetUtilisation, "share of an instance to use")
+	flags.StringVar(&s.slo, "slo", d.Policy.SLO.String(), "objective")
+	flags.DurationVar(&d.Calm, "calm", 0, "time between rounds while nothing moves; 0 is by the length of the trace")
+	flags.StringVar(&s.plot, "plot", "", "SVG or PNG file to draw load and capacity into")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if s.trace == "" || len(args) > 0 {
+			return errors.New("simulate wants -trace FILE and nothing beside its flags")
+		}
+		results, err := s.run(c.Context(), s.plot != "" || o.output == "json")
+		if err != nil {
+			return err
+		}
+		if s.plot != "" {
+			if err := simulate.PlotRuns(s.plot, results); err != nil {
+				return err
+			}
+		}
+		if o.output == "json" {
+			return printJSON(c.OutOrStdout(), results)
+		}
+		return printResults(c.OutOrStdout(), results)
 	}
-	if *trace == "" || flags.NArg() > 0 {
-		return errors.New("simulate wants -trace FILE and nothing beside its flags")
-	}
-	if *output != "table" && *output != "json" {
-		return fmt.Errorf("-o %s: want table or json", *output)
-	}
+	return c
+}
+
+// simulation is what the flags of simulate say.
+type simulation struct {
+	config                             simulate.Config
+	trace, policies, faults, slo, plot string
+	peak                               float64
+}
+
+// run plays the load through every policy; with series, the results have the course of load and capacity.
+func (s simulation) run(ctx context.Context, series bool) ([]simulate.Result, error) {
+	c := s.config
 	var err error
-	if c.Faults, err = simulate.ParseFaults(*faults); err != nil {
-		return err
+	if c.Faults, err = simulate.ParseFaults(s.faults); err != nil {
+		return nil, err
 	}
-	if err := c.Policy.SLO.UnmarshalText([]byte(*slo)); err != nil {
-		return err
+	if err := c.Policy.SLO.UnmarshalText([]byte(s.slo)); err != nil {
+		return nil, err
 	}
 	if objective := c.Policy.SLO; objective.Percentile > 0 {
 		c.Service.Percentile, c.Service.Bound = objective.Percentile, objective.Latency.Seconds()
 	}
-	if c.Trace, err = loadTrace(*trace, c.Seed, *peak > 0); err != nil {
-		return err
+	if c.Trace, err = loadTrace(s.trace, c.Seed, s.peak > 0); err != nil {
+		return nil, err
 	}
-	if *peak > 0 {
-		c.Trace = c.Trace.Scale(*peak * c.Service.Cores / c.Service.CPUSeconds)
+	if s.peak > 0 {
+		c.Trace = c.Trace.Scale(s.peak * c.Service.Cores / c.Service.CPUSeconds)
 	}
-	if *plot != "" || *output == "json" {
+	if series {
 		c.Series = max(time.Second, c.Trace.Length()/2000)
 	}
 	c.Rules = simulate.References
 	var results []simulate.Result
-	for _, name := range splitPolicies(*policies) {
+	for _, name := range splitPolicies(s.policies) {
 		run := c
 		if err := choose(&run.Policy, name); err != nil {
-			return err
+			return nil, err
 		}
 		r, err := simulate.Run(ctx, run)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		r.Policy = name
 		results = append(results, r)
 	}
-	if *plot != "" {
-		if err := simulate.PlotRuns(*plot, results); err != nil {
-			return err
-		}
-	}
-	if *output == "json" {
-		encoder := json.NewEncoder(stdout)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(results)
-	}
-	return printResults(stdout, results)
+	return results, nil
 }
 
 // splitPolicies takes a list apart. A comma also stands between the settings of a rule: what has no name of a rule or of

@@ -1,35 +1,51 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
-	"net/http"
-	"time"
+	"text/tabwriter"
 
-	"github.com/viot-project/viot/infra/spec"
+	"github.com/spf13/cobra"
+
+	"github.com/viot-project/viot/orchestrator/admin/api"
 )
 
-// status prints what the orchestrator at -url reports about its pools.
-func status(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	flags := flag.NewFlagSet("viot status", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	url := flags.String("url", "http://127.0.0.1:8090", "base URL of an orchestrator")
-	if err := flags.Parse(args); err != nil {
-		return err
+// newStatus prints what an orchestrator reports about its pools.
+func newStatus(o *operator) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "print the pools of a running stack",
+		Args:  arguments(0, 0),
 	}
-	var answer struct {
-		Leader string        `json:"leader"`
-		Pools  []spec.Status `json:"pools"`
+	o.asks(c)
+	c.Flags().StringVar(&o.orchestrator, "url", o.orchestrator, "the same as -orchestrator")
+	c.Flags().StringP("output", "o", "lines", "lines of key: value, table or json; errors are told in the same way")
+	completeFormats(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		client, err := o.client()
+		if err != nil {
+			return err
+		}
+		s, err := client.Status(c.Context())
+		if err != nil {
+			return fmt.Errorf("ask the orchestrator: %w; is the stack up (make up), and is the address right?", err)
+		}
+		switch o.output {
+		case "json":
+			return printJSON(c.OutOrStdout(), s)
+		case "table":
+			return printStatus(c.OutOrStdout(), s)
+		}
+		printStatusLines(c.OutOrStdout(), s)
+		return nil
 	}
-	if err := getJSON(ctx, *url+"/v1/status", &answer); err != nil {
-		return fmt.Errorf("ask the orchestrator: %w; is the stack up (make up), and is the address right?", err)
-	}
-	line := func(key string, value any) { fmt.Fprintf(stdout, "%s: %v\n", key, value) }
-	line("leader", answer.Leader)
-	for _, p := range answer.Pools {
+	return c
+}
+
+func printStatusLines(w io.Writer, s api.Status) {
+	line := func(key string, value any) { fmt.Fprintf(w, "%s: %v\n", key, value) }
+	line("leader", s.Leader)
+	for _, p := range s.Pools {
 		key := func(field string) string { return "pool." + p.Pool + "." + field }
 		line(key("desired"), p.Desired)
 		line(key("ready"), p.Ready)
@@ -38,31 +54,30 @@ func status(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 		line(key("updated"), p.Updated)
 		line(key("template"), p.Template)
 		line(key("cause"), p.Cause)
-		if p.Problem != "" {
-			line(key("problem"), p.Problem)
+		for _, each := range []struct{ field, text string }{{"rollout", p.Rollout}, {"override", p.Override}, {"problem", p.Problem}} {
+			if each.text != "" {
+				line(key(each.field), each.text)
+			}
 		}
 	}
-	return nil
 }
 
-// getJSON reads one JSON answer of at most 16 MiB within 10 s.
-func getJSON(ctx context.Context, url string, into any) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
+func printStatus(w io.Writer, s api.Status) error {
+	fmt.Fprintf(w, "stack %s, led by %s\n", s.Stack, s.Leader)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "POOL\tDESIRED\tREADY\tBOOTING\tDRAINING\tSTANDBY\tUPDATED\tTEMPLATE\tCAUSE")
+	for _, p := range s.Pools {
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\n", p.Pool, p.Desired, p.Ready, p.Booting, p.Draining, p.Standby, p.Updated, p.Template, p.Cause)
+	}
+	if err := t.Flush(); err != nil {
 		return err
 	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("get %s: %s", url, response.Status)
-	}
-	if err := json.NewDecoder(io.LimitReader(response.Body, 16<<20)).Decode(into); err != nil {
-		return fmt.Errorf("get %s: %w", url, err)
+	for _, p := range s.Pools {
+		for _, each := range []struct{ field, text string }{{"update", p.Rollout}, {"asked for", p.Override}, {"problem", p.Problem}} {
+			if each.text != "" {
+				fmt.Fprintf(w, "%s: %s: %s\n", p.Pool, each.field, each.text)
+			}
+		}
 	}
 	return nil
 }
