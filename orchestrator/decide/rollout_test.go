@@ -189,3 +189,21 @@ func TestRolledBackStaysSoUntilAnotherTemplateIsDeclared(t *testing.T) {
 		t.Errorf("plan for the repaired template = %q from %s, problem %q", text(p), p.Hash, p.Problem)
 	}
 }
+
+func TestDoneIsTakenBackByOrder(t *testing.T) {
+	t.Parallel()
+	c := updating("1:ready:old 2:ready:old 3:ready:old", 3, spec.Update{})
+	c.round()
+	c.s.Instances = snapshot("4:ready 5:ready 6:ready").Instances
+	if c.round(); c.m.rollout.Phase != spec.RolloutDone {
+		t.Fatalf("rollout = %+v, want it done", c.m.rollout)
+	}
+	c.s.Override.Rollback = current
+	if p := c.round(); text(p) != "start 7" || p.Hash != "old" || p.Rollout != "rolling back: 3 to be replaced" {
+		t.Fatalf("plan = %q from %s, rollout %q", text(p), p.Hash, p.Rollout)
+	}
+	c.s.Instances = snapshot("7:ready:old 8:ready:old 9:ready:old").Instances
+	if p := c.round(); text(p) != "" || p.Rollout != spec.RolledBack || !strings.Contains(p.Problem, "rolled back: an operator asked for it") {
+		t.Errorf("plan = %q, rollout %q, problem %q", text(p), p.Rollout, p.Problem)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 
@@ -147,7 +148,7 @@ func drain(ctx context.Context, client *api.Client, names []string) (map[string]
 		if err != nil {
 			return drained, advise(err)
 		}
-		was.Drain = append(was.Drain, byPool[pool]...)
+		was.Drain, was.By = append(was.Drain, byPool[pool]...), os.Getenv("USER")
 		now, err := client.PutOverride(ctx, pool, was, tag)
 		if err != nil {
 			return drained, advise(err)

@@ -56,7 +56,7 @@ func (o *operator) client() (*api.Client, error) {
 func arguments(least, most int) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) < least || len(args) > most {
-			return fmt.Errorf("%s: %d arguments are too few or too many; usage: %s", c.CommandPath(), len(args), c.UseLine())
+			return fmt.Errorf("%s: %d arguments are too few or too many; usage: %s", strings.TrimPrefix(c.CommandPath(), "viot "), len(args), c.UseLine())
 		}
 		return nil
 	}

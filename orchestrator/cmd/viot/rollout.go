@@ -169,7 +169,7 @@ func rolloutWords(r api.Rollout) (text string) {
 	case r.Undo && r.Phase != spec.RolloutReversed:
 		return fmt.Sprintf("template %s is to be rolled back", r.To)
 	case r.Phase == spec.RolloutDone:
-		return fmt.Sprintf("template %s is rolled out, %d of %d instances are ready", r.To, r.NewReady, r.Desired)
+		text = fmt.Sprintf("template %s is rolled out, %d of %d instances are ready", r.To, r.NewReady, r.Desired)
 	case r.Phase == spec.RolloutCanary:
 		text = fmt.Sprintf("template %s: %d of %d to be tried first are ready, %d old", r.To, r.NewReady, max(1, min(r.Canary, r.Desired)), r.Old)
 	case r.Phase == spec.RolloutWatched:
@@ -181,7 +181,7 @@ func rolloutWords(r api.Rollout) (text string) {
 	case r.Phase == spec.RolloutReversed && r.New > 0:
 		text = fmt.Sprintf("template %s is being rolled back, %d to be replaced by %s: %s", r.To, r.New, r.From, r.Why)
 	case r.Phase == spec.RolloutReversed:
-		return fmt.Sprintf("template %s was rolled back to %s: %s", r.To, r.From, r.Why)
+		text = fmt.Sprintf("template %s was rolled back to %s: %s", r.To, r.From, r.Why)
 	default:
 		return "no template was taken up yet"
 	}
