@@ -107,7 +107,7 @@ func (m *screen) head(now time.Time) []string {
 	clock := now.Format(time.TimeOnly)
 	return []string{
 		strong.Render(name) + style.Render(fit(link, m.width-ansi.StringWidth(name)-len(clock)-1, false)) + " " + soft.Render(clock),
-		bad.Render(fit(why, m.width, false)),
+		bad.Render(middle(why, m.width)),
 	}
 }
 

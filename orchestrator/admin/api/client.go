@@ -182,6 +182,9 @@ func (c *Client) do(request *http.Request) (*http.Response, error) {
 		if cause := context.Cause(request.Context()); errors.Is(cause, context.Canceled) {
 			return nil, cause
 		}
+		if asked := new(url.Error); errors.As(err, &asked) {
+			err = asked.Err // what was asked is of no interest
+		}
 		return nil, fmt.Errorf("%w at %s: %w", ErrUnreachable, c.Address, err)
 	}
 	if response.StatusCode < 300 {
