@@ -22,7 +22,13 @@ end
 -- more than MOST requests are in the backend already, it sets txn.refused.
 core.register_action("hold", { "http-req" }, function(txn, backend, longest, most)
 	local now = seconds()
-	local ends = now + tonumber(longest)
+	local began = now
+	local again = txn.http:req_get_headers()["x-viot-again"]
+	if again then -- it lost its first server then, and there is none by a count that may be younger than the one at hand
+		began = tonumber(again[0]) / 1000
+		counts[backend] = nil
+	end
+	local ends = began + tonumber(longest)
 	while servers(backend, now) == 0 do
 		-- What waits is what is in the backend: unlike a count kept here, it knows of clients that went away.
 		local waiting = txn.f:be_conn(backend)

@@ -107,8 +107,8 @@ var haproxyTemplate string
 //go:embed hold.lua
 var holdScript string
 
-// createReplay is what haproxy.cfg adds to the requests that may be repeated.
-const createReplay = " or { method POST } { req.hdr(x-m2m-ri) -m found } { req.hdr(content-type) -m sub ty= }"
+// createReplay is the line of haproxy.cfg that tells the creates that may be repeated.
+const createReplay = "    http-request set-var(txn.create) bool(true) if { method POST } { req.hdr(x-m2m-ri) -m found } { req.hdr(content-type) -m sub ty= }\n"
 
 // haproxyConfig is HAProxy's configuration for one backend named like its service.
 func haproxyConfig(service string, replayCreates bool) string {

@@ -45,6 +45,7 @@ func (a *Actor) enter(j *job, next func(fleet.Phase) (fleet.Phase, error)) (befo
 			}
 			write := fleet.Write{Key: journalKey(j), If: true, Index: index}
 			if after != "" {
+				e.Failing = e.Failing || j.op.Failing
 				if e.Phase = after; e.Since.IsZero() || after == fleet.Journalled && before != fleet.Journalled {
 					e.Since = time.Now()
 				}

@@ -92,6 +92,7 @@ type proxy interface {
 	SetState(ctx context.Context, backend, server string, state State) error
 	SetAddress(ctx context.Context, backend, server string, address netip.AddrPort) error
 	SetMaxConnections(ctx context.Context, backend, server string, n int) error
+	Shutdown(ctx context.Context, backend, server string) error
 	Delete(ctx context.Context, backend, server string) error
 }
 
@@ -110,7 +111,6 @@ func New(c Config, registry registry, proxy proxy, log hclog.Logger) *Balancer {
 	for _, r := range c.Routes {
 		b.routes = append(b.routes, &route{
 			Route: r, config: c, registry: registry, proxy: proxy, memory: memory{lost: true},
-			reach:  reach,
 			synced: b.metrics.syncSeconds.WithLabelValues(r.Service),
 			log:    log.With("service", r.Service, "backend", r.Backend),
 		})

@@ -21,7 +21,7 @@ const (
 	Ready       State = "ready" // gets requests
 	Maintenance State = "maint" // gets none; what is in flight finishes
 	Drain       State = "drain" // gets only requests that stick to it; set by an operator, never by the companion
-	Down        State = "down"  // failed HAProxy's own check; the companion configures none
+	Down        State = "down"  // takes no connection, as HAProxy finds by itself; gets none until it does
 )
 
 // Server is one server of a backend at one instant.
@@ -114,19 +114,35 @@ func (h *HAProxy) Backend(ctx context.Context, name string) (Backend, error) {
 	return b, nil
 }
 
+// checked is how HAProxy finds out by itself that nobody takes connections at a server's address: a request that could not
+// connect says so at once, and where no request comes its own check does within 0.8 s, less than the retries of haproxy.cfg
+// last. It is asked several times a second then, and is back as soon as it takes a connection. Whether it works is for Consul
+// to say.
+const checked = "check inter 500ms fastinter 100ms downinter 100ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down"
+
 // Add makes a server, in maintenance. Its connections are pooled without limit and kept for a few seconds of
 // disuse: without that HAProxy opens one for each request.
 func (h *HAProxy) Add(ctx context.Context, backend string, s Server) error {
-	command := fmt.Sprintf("add server %s/%s %s pool-max-conn -1 pool-purge-delay 5s", backend, s.Name, s.Address)
+	command := fmt.Sprintf("add server %s/%s %s pool-max-conn -1 pool-purge-delay 5s %s", backend, s.Name, s.Address, checked)
 	if s.MaxConnections > 0 {
 		command += fmt.Sprintf(" maxconn %d", s.MaxConnections)
 	}
 	return h.do(ctx, command, "New server registered.")
 }
 
-// SetState makes a server Ready or takes it into Maintenance.
+// SetState makes a server Ready, and has it checked, or takes it into Maintenance.
 func (h *HAProxy) SetState(ctx context.Context, backend, server string, state State) error {
-	return h.do(ctx, fmt.Sprintf("set server %s/%s state %s", backend, server, state), "")
+	command := fmt.Sprintf("set server %s/%s state %s", backend, server, state)
+	if state == Ready {
+		command += fmt.Sprintf("; enable health %s/%s", backend, server)
+	}
+	return h.do(ctx, command, "")
+}
+
+// Shutdown ends what a server is working on. Each of the requests is repeated on another server if that is safe (see
+// haproxy.cfg), else it fails.
+func (h *HAProxy) Shutdown(ctx context.Context, backend, server string) error {
+	return h.do(ctx, fmt.Sprintf("shutdown sessions server %s/%s", backend, server), "")
 }
 
 // SetAddress moves a server, which must be in Maintenance; idle connections to its former address are dropped.

@@ -134,11 +134,12 @@ func TestCommandsTellSuccessFromRefusal(t *testing.T) {
 		"add":    func(h *HAProxy) error { return h.Add(t.Context(), "cse", Server{Name: "a", Address: address(80)}) },
 		"state":  func(h *HAProxy) error { return h.SetState(t.Context(), "cse", "a", Ready) },
 		"move":   func(h *HAProxy) error { return h.SetAddress(t.Context(), "cse", "a", address(81)) },
+		"shut":   func(h *HAProxy) error { return h.Shutdown(t.Context(), "cse", "a") },
 		"limit":  func(h *HAProxy) error { return h.SetMaxConnections(t.Context(), "cse", "a", 5) },
 		"delete": func(h *HAProxy) error { return h.Delete(t.Context(), "cse", "a") },
 	}
 	success := map[string]string{
-		"add": "New server registered.\n\n", "state": "\n", "limit": "\n", "delete": "Server deleted.\n\n",
+		"add": "New server registered.\n\n", "state": "\n\n", "shut": "\n", "limit": "\n", "delete": "Server deleted.\n\n",
 		"move": "no need to change the addr, port changed from '80' to '81' by 'stats socket command'\n\n",
 	}
 	for name, command := range commands {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"net"
-	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -23,9 +21,6 @@ const (
 	contactEvery = 5 * time.Second
 	// leavingTimeout bounds what a round spends on asking who is leaving.
 	leavingTimeout = 500 * time.Millisecond
-	// reachTimeout is how long a server may take to accept a connection, which its kernel does for it: more than HAProxy
-	// gives it.
-	reachTimeout = 200 * time.Millisecond
 
 	shortestPause = 50 * time.Millisecond // after the first failed query
 	longestPause  = time.Second           // after many
@@ -37,20 +32,14 @@ type route struct {
 	config   Config
 	registry registry
 	proxy    proxy
-	reach    func(context.Context, netip.AddrPort) error
 	synced   prometheus.Observer
 	log      hclog.Logger
 
 	memory   memory
-	started  bool                      // memory has what HAProxy served when the companion came
-	quiet    bool                      // the newest query of Consul failed
-	away     bool                      // the newest round failed
-	problems []string                  // with the instances of the newest answer
-	tries    uint64                    // HAProxy's count of retries, as of the newest round
-	retries  uint64                    // and when inquire last looked at it
-	dead     map[string]netip.AddrPort // servers that took no connection when last asked, by name, and at which address
-	ask      func(map[string]target)   // asks them in the background
-	asking   bool                      // and has not heard yet
+	started  bool     // memory has what HAProxy served when the companion came
+	quiet    bool     // the newest query of Consul failed
+	away     bool     // the newest round failed
+	problems []string // with the instances of the newest answer
 
 	view atomic.Pointer[view] // for the HTTP API; nil before the first round
 
@@ -91,26 +80,12 @@ func (r *route) run(ctx context.Context) error {
 	group.Go(func() error { return r.watch(ctx, answers) })
 	ticker := time.NewTicker(r.config.Resync)
 	defer ticker.Stop()
-	found := make(chan map[string]netip.AddrPort)
-	r.ask = func(suspects map[string]target) {
-		group.Go(func() error {
-			select {
-			case found <- r.deadOf(ctx, suspects):
-			case <-ctx.Done():
-			}
-			return nil
-		})
-	}
 	r.round(ctx)
 	for {
 		select {
 		case <-ctx.Done():
 			return group.Wait()
 		case <-ticker.C:
-			r.round(ctx)
-			r.inquire()
-		case r.dead = <-found:
-			r.asking = false
 			r.round(ctx)
 		case a := <-answers:
 			r.hear(a)
@@ -181,62 +156,9 @@ func (r *route) round(ctx context.Context) {
 	r.memory = r.memory.follow(r.leaving(ctx), r.config.AllowEmpty, time.Now())
 	r.logHeld(before)
 	if err == nil {
-		r.tries = backend.Retries
-		err = r.apply(ctx, compare(backend.Servers, r.alive()))
+		err = errors.Join(r.apply(ctx, compare(backend.Servers, r.memory.serve)), r.giveUp(ctx, backend.Servers))
 	}
 	r.finish(ctx, err)
-}
-
-// alive is what is to be served less what takes no connection. A dead server is out until it takes connections, so that
-// no request is lost to it: when it is the only one they are held, for as long as it takes to replace it.
-func (r *route) alive() map[string]target {
-	alive := maps.Clone(r.memory.serve)
-	maps.DeleteFunc(alive, func(name string, t target) bool { return r.dead[name] == t.address })
-	return alive
-}
-
-// inquire has the servers asked that may be dead, unless some are being asked: whoever is served when HAProxy had to try
-// a request again since it was last called, else who was found dead before, which may live again.
-func (r *route) inquire() {
-	if r.asking {
-		return
-	}
-	suspects := maps.Clone(r.memory.serve)
-	if r.tries == r.retries {
-		maps.DeleteFunc(suspects, func(name string, _ target) bool { _, dead := r.dead[name]; return !dead })
-	}
-	r.retries = r.tries
-	if len(suspects) > 0 {
-		r.asking = true
-		r.ask(suspects)
-	}
-}
-
-// deadOf asks servers for a connection and returns those that give none, with their addresses.
-func (r *route) deadOf(ctx context.Context, suspects map[string]target) map[string]netip.AddrPort {
-	var mu sync.Mutex
-	dead := map[string]netip.AddrPort{}
-	var asked sync.WaitGroup
-	for name, t := range suspects {
-		asked.Go(func() {
-			if err := r.reach(ctx, t.address); err != nil {
-				mu.Lock()
-				defer mu.Unlock()
-				dead[name] = t.address
-			}
-		})
-	}
-	asked.Wait()
-	return dead
-}
-
-// reach opens and closes a connection.
-func reach(ctx context.Context, address netip.AddrPort) error {
-	conn, err := (&net.Dialer{Timeout: reachTimeout}).DialContext(ctx, "tcp", address.String())
-	if err != nil {
-		return err
-	}
-	return conn.Close()
 }
 
 // leaving asks who of those that Consul does not list is meant to go; nobody while that cannot be found out.
@@ -253,6 +175,34 @@ func (r *route) leaving(ctx context.Context) map[string]bool {
 		return nil
 	}
 	return out
+}
+
+// giveUp ends the requests of servers that are out because they fail their check, as the drain journal has it: those would
+// not be answered. HAProxy repeats them elsewhere where that is safe.
+func (r *route) giveUp(ctx context.Context, servers []Server) error {
+	var names []string
+	for _, s := range servers {
+		if s.State == Maintenance && s.Current > 0 {
+			names = append(names, s.Name)
+		}
+	}
+	if len(names) == 0 || r.memory.lost {
+		return nil
+	}
+	asking, cancel := context.WithTimeout(ctx, leavingTimeout)
+	defer cancel()
+	failing, err := failing(asking, r.registry, r.config.Stack, names)
+	if err != nil {
+		r.log.Debug("cannot find out who fails", "error", err)
+		return nil
+	}
+	for _, name := range failing {
+		if err := r.proxy.Shutdown(ctx, r.Backend, name); err != nil {
+			return err
+		}
+		r.log.Info("ended requests", "server", name, "cause", "it fails its check and is being replaced")
+	}
+	return nil
 }
 
 // apply makes changes. It goes on after a refusal, for the rest may be possible, and stops when HAProxy is away.
@@ -294,9 +244,6 @@ func (r *route) change(ctx context.Context, c change) error {
 
 // cause says why a change is made.
 func (r *route) cause(c change) string {
-	if _, dead := r.dead[c.server]; dead {
-		return "it takes no connection"
-	}
 	if why, ok := r.memory.held[c.server]; ok {
 		return "haproxy lost it; held: " + why
 	}

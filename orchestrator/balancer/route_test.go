@@ -95,7 +95,7 @@ func (f *fakeConsul) List(_ context.Context, prefix string) ([]consul.KV, error)
 	var kvs []consul.KV
 	for key := range f.keys {
 		if strings.HasPrefix(key, prefix) {
-			kvs = append(kvs, consul.KV{Key: key})
+			kvs = append(kvs, consul.KV{Key: key, Value: []byte(f.keys[key])})
 		}
 	}
 	return kvs, nil
@@ -107,9 +107,7 @@ type fakeHAProxy struct {
 	away     bool
 	servers  map[string]*Server
 	commands []string
-	retries  uint64
 	held     int
-	dead     string // port of a server's address that takes no connection
 }
 
 func newFakeHAProxy() *fakeHAProxy { return &fakeHAProxy{servers: map[string]*Server{}} }
@@ -126,22 +124,12 @@ func (f *fakeHAProxy) Backend(_ context.Context, name string) (Backend, error) {
 	if f.away {
 		return Backend{}, ErrUnreachable
 	}
-	b := Backend{Name: name, SampledAt: time.Now(), Retries: f.retries, Held: f.held}
+	b := Backend{Name: name, SampledAt: time.Now(), Held: f.held}
 	for _, s := range f.servers {
 		b.Servers = append(b.Servers, *s)
 	}
 	slices.SortFunc(b.Servers, func(a, b Server) int { return strings.Compare(a.Name, b.Name) })
 	return b, nil
-}
-
-// reach is how a companion beside this HAProxy finds servers.
-func (f *fakeHAProxy) reach(_ context.Context, address netip.AddrPort) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if fmt.Sprint(address.Port()) == f.dead {
-		return fmt.Errorf("connect to %s: no answer", address)
-	}
-	return nil
 }
 
 func (f *fakeHAProxy) do(command, name string, change func(*Server) error) error {
@@ -182,6 +170,10 @@ func (f *fakeHAProxy) SetMaxConnections(_ context.Context, _, server string, n i
 	return f.do("limit", server, func(s *Server) error { s.MaxConnections = n; return nil })
 }
 
+func (f *fakeHAProxy) Shutdown(_ context.Context, _, server string) error {
+	return f.do("shutdown", server, func(s *Server) error { s.Current = 0; return nil })
+}
+
 func (f *fakeHAProxy) Delete(_ context.Context, _, server string) error {
 	err := f.do("delete", server, func(s *Server) error {
 		if s.State != Maintenance || s.Used > 0 {
@@ -216,7 +208,6 @@ func inBubble(t *testing.T, allowEmpty bool, test func(t *testing.T, c *fakeCons
 		c, h, log := newFakeConsul(), newFakeHAProxy(), new(bytes.Buffer)
 		config := Config{Stack: "t", Routes: []Route{{"cse", "cse"}}, AllowEmpty: allowEmpty, Resync: DefaultResync}
 		b := New(config, c, h, hclog.New(&hclog.LoggerOptions{Output: log, Level: hclog.Info}))
-		b.routes[0].reach = h.reach
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- b.Run(ctx) }()
@@ -279,29 +270,42 @@ func TestRouteHealsAnEmptiedHAProxy(t *testing.T) {
 	})
 }
 
-// A server that takes no connection is out although Consul says nothing yet, and is back when it takes one again.
-func TestDeadServerIsOut(t *testing.T) {
+// What an instance is serving is ended when it goes because it fails its check, and finishes when it goes for any other
+// reason; also while Consul is away, for then nobody can tell.
+func TestRequestsOfAFailingInstanceAreEnded(t *testing.T) {
 	t.Parallel()
+	one, two := spec.InstanceName("t", "cse", 1), spec.InstanceName("t", "cse", 2)
 	inBubble(t, false, func(t *testing.T, c *fakeConsul, h *fakeHAProxy, _ *Balancer, log *bytes.Buffer) {
-		c.set(func() { c.instances = "a" })
-		time.Sleep(settle)
-		h.set(func() { h.dead = "80" })
-		time.Sleep(time.Minute)
-		h.want(t, "nothing was tried twice: nobody is suspected", "a")
-		h.set(func() { h.retries++ })
-		time.Sleep(2 * DefaultResync)
-		h.want(t, "a request was tried twice", "")
-		if !strings.Contains(log.String(), "it takes no connection") {
-			t.Errorf("log: got %q, want the reason in it", log)
+		current := func() (n int) {
+			h.set(func() { n = h.servers[one].Current })
+			return n
 		}
-		time.Sleep(time.Minute)
-		h.want(t, "still dead", "")
-		h.set(func() { h.dead = "" })
-		time.Sleep(2 * DefaultResync)
-		h.want(t, "alive again", "a")
-		h.set(func() { h.retries++ })
-		time.Sleep(2 * DefaultResync)
-		h.want(t, "suspected for nothing", "a")
+		c.set(func() { c.instances = one + " " + two })
+		time.Sleep(settle)
+		h.set(func() { h.servers[one].Current, h.servers[one].Used = 4, 4 })
+		for _, when := range []struct {
+			is     string
+			change func()
+			want   int
+		}{
+			{"fails its check", func() { c.instances = one + "! " + two }, 4},
+			{"drained", func() { c.instances = two; c.keys[spec.DrainKey("t", "cse", one)] = `{"phase":"deregistered"}` }, 4},
+			{"drained for failing, consul away", func() {
+				c.away = true
+				c.keys[spec.DrainKey("t", "cse", one)] = `{"phase":"deregistered","failing":true}`
+			}, 4},
+			{"drained for failing", func() { c.away = false }, 0},
+		} {
+			c.set(when.change)
+			time.Sleep(time.Minute)
+			if got := current(); got != when.want {
+				t.Errorf("%s: got %d requests left, want %d", when.is, got, when.want)
+			}
+		}
+		h.want(t, "at the end", two)
+		if n := strings.Count(log.String(), "ended requests"); n != 1 {
+			t.Errorf("log: got %d lines that requests were ended, want 1:\n%s", n, log)
+		}
 	})
 }
 

@@ -22,6 +22,10 @@ const (
 type Entry struct {
 	Phase Phase     `json:"phase"`
 	Since time.Time `json:"since"` // when its drain began
+
+	// Failing says that it goes because it fails its check: load balancers are to end what it is serving, and repeat that
+	// elsewhere where it is safe.
+	Failing bool `json:"failing,omitempty"`
 }
 
 // ReadEntry reads an entry. Whatever it cannot read says at least that the instance is to go.

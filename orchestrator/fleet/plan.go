@@ -25,6 +25,7 @@ const (
 type Op struct {
 	Kind     OpKind `json:"kind"`
 	Instance string `json:"instance"`
+	Failing  bool   `json:"failing,omitempty"` // of Drain and Remove: what it is serving will not be answered
 }
 
 // OpState is an operation that was begun.
