@@ -66,15 +66,15 @@ func (a *Actor) drain(j *job) error {
 	return nil
 }
 
-// settleIfRunning waits until a running instance has no request left. What one that does not run was serving is lost
-// already.
+// settleIfRunning waits until a running instance has no request left. What one that does not run, or is paused, was serving
+// it does not finish.
 func (a *Actor) settleIfRunning(j *job) error {
 	return a.insist(j, func(ctx context.Context) error {
 		c, err := a.Engine.InspectContainer(ctx, j.op.Instance)
 		if err != nil {
 			return ignoreNotFound(err)
 		}
-		if c.State != docker.Running && c.State != docker.Paused {
+		if c.State != docker.Running {
 			return nil
 		}
 		return a.settle(ctx, j)

@@ -50,18 +50,21 @@ func (r *round) resume() {
 	}
 }
 
-// bury removes what is left of dead instances.
+// bury removes what is left of dead instances. One that somebody paused is as good as dead: it answers nothing, and whatever
+// it was serving is to be repeated elsewhere.
 func (r *round) bury() {
 	for _, i := range r.Instances {
 		if i.State != fleet.Dead || i.Op != "" {
 			continue
 		}
 		cause := i.Name + " died: " + i.Detail
-		if !i.StartedAt.IsZero() && r.now.Sub(i.StartedAt) < bootEarly {
+		if i.Paused {
+			cause = i.Name + " is frozen: " + i.Detail
+		} else if !i.StartedAt.IsZero() && r.now.Sub(i.StartedAt) < bootEarly {
 			r.m.boots.fail(i.Template, cause, r.now)
 		}
 		r.lost++
-		r.decide(fleet.Replace, cause, fleet.Op{Kind: fleet.Remove, Instance: i.Name})
+		r.decide(fleet.Replace, cause, fleet.Op{Kind: fleet.Remove, Instance: i.Name, Failing: i.Paused})
 	}
 }
 
@@ -95,7 +98,7 @@ func (r *round) condemn() {
 		r.take(i.Name)
 		r.spoil(i.Name)
 		r.decide(fleet.Replace, fmt.Sprintf("%s has failed its check for %s", i.Name, frozenAfter),
-			fleet.Op{Kind: fleet.Drain, Instance: i.Name})
+			fleet.Op{Kind: fleet.Drain, Instance: i.Name, Failing: true})
 	}
 	if kept == 0 {
 		return

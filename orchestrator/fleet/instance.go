@@ -20,7 +20,7 @@ const (
 	Stray    State = "stray"    // running, yet neither registered nor leaving: whoever started it is gone
 	Draining State = "draining" // journalled for removal: out of service, finishing what it has
 	Standby  State = "standby"  // warm: it was ready once and is kept, paused or running, out of service
-	Dead     State = "dead"     // its process ended, or only its registration is left
+	Dead     State = "dead"     // its process ended or was paused by somebody, or only its registration is left
 )
 
 // Instance is one member of a pool.
@@ -187,6 +187,8 @@ func (p Parts) assemble(name string) (i Instance, ok bool) {
 		i.State, i.Detail = Dead, "its container is gone"
 	case !c.Running:
 		i.State, i.Detail = Dead, c.Detail
+	case c.Paused:
+		i.State, i.Detail = Dead, "somebody paused it"
 	case !registered:
 		i.State = Stray
 	case r.Passing:

@@ -18,7 +18,7 @@ func TestAssemble(t *testing.T) {
 	journalled := map[string]Phase{name: Journalled}
 	kept, paused := map[string]Phase{name: Kept}, map[string]Container{name: {Name: name, Template: "a", Running: true, Paused: true}}
 	op := func(kind OpKind, endedAt time.Time, failed bool) map[string]OpState {
-		return map[string]OpState{name: {Op: Op{kind, name}, Template: "a", EndedAt: endedAt, Failed: failed}}
+		return map[string]OpState{name: {Op: Op{Kind: kind, Instance: name}, Template: "a", EndedAt: endedAt, Failed: failed}}
 	}
 	var inProgress time.Time
 	before, after := now.Add(-time.Second), now.Add(time.Second) // ended before and after the containers were listed
@@ -30,6 +30,8 @@ func TestAssemble(t *testing.T) {
 		{"nothing", Parts{}, ""},
 		{"in service", Parts{Containers: runs, Registrations: passing}, "ready"},
 		{"failing its check", Parts{Containers: runs, Registrations: critical}, "unready"},
+		{"paused by somebody", Parts{Containers: paused, Registrations: passing}, "dead"},
+		{"paused by somebody while it is drained", Parts{Containers: paused, Drains: journalled}, "draining"},
 		{"nobody registered it", Parts{Containers: runs}, "stray"},
 		{"exited", Parts{Containers: exited, Registrations: passing}, "dead"},
 		{"only registered", Parts{Registrations: passing}, "dead"},

@@ -196,6 +196,27 @@ func TestFrozenIsReplaced(t *testing.T) {
 	})
 }
 
+// What somebody paused answers nothing, and Docker says so at once: nobody waits for its check to fail, nor for it to finish
+// what it was serving.
+func TestPausedIsReplacedAtOnce(t *testing.T) {
+	t.Parallel()
+	play(t, func(ctx context.Context, w *world) {
+		w.declare(func(p *spec.Pool) { p.Policy.Min = 2 })
+		w.orchestrate(ctx, "a", 0)
+		w.within(2*time.Second, "cse-1 cse-2")
+		time.Sleep(10 * time.Second)
+		w.do(func() { w.drainTime = time.Hour })
+		w.pause("viot-t-cse-1")
+		w.within(500*time.Millisecond, "cse-2 cse-3")
+		if d := w.last(fleet.Replace); d.Cause != "viot-t-cse-1 is frozen: somebody paused it" {
+			t.Errorf("cause = %q", d.Cause)
+		}
+		w.pause("viot-t-cse-2")
+		w.pause("viot-t-cse-3")
+		w.within(500*time.Millisecond, "cse-4 cse-5")
+	})
+}
+
 func TestLoneFrozenIsReplaced(t *testing.T) {
 	t.Parallel()
 	play(t, func(ctx context.Context, w *world) {

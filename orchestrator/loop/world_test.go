@@ -276,6 +276,14 @@ func (w *world) freeze(name string, frozen bool) {
 	w.do(func() { w.boxes[name].frozen = frozen })
 }
 
+// pause freezes a box as an operator would.
+func (w *world) pause(name string) {
+	w.do(func() {
+		w.boxes[name].state = docker.Paused
+		w.emit(docker.ActionPause, w.boxes[name])
+	})
+}
+
 // status is the status document; zero when there is none.
 func (w *world) status() (s spec.Status) {
 	w.do(func() {

@@ -59,6 +59,15 @@ type crew struct {
 	network, host string // told is of these
 }
 
+// find returns the container called name. The nil crew has none.
+func (c *crew) find(name string) (container, bool) {
+	if c == nil {
+		return container{}, false
+	}
+	found, ok := c.containers[name]
+	return found, ok
+}
+
 // fleet is the crew in the words of the fleet. The map must not be written to.
 func (c *crew) fleet(network, host string) map[string]fleet.Container {
 	if c == nil {
@@ -268,14 +277,18 @@ func (o *Observer) list(ctx context.Context, labels map[string]string) {
 	before := o.engineErr
 	o.engineErr = err
 	if err == nil {
+		known := o.crews
 		o.crews, o.listedAt, o.host = crews, began, host
 		listed := map[string]bool{}
-		for _, crew := range crews {
+		for pool, crew := range crews {
 			for name, c := range crew.containers {
 				listed[c.listed.ID] = true
 				if o.gone[c.listed.ID] {
 					delete(crew.containers, name)
 					continue
+				}
+				if b, ok := known[pool].find(name); ok && b.listed.ID == c.listed.ID && b.seenAt.After(began) && running(b.listed.State) && running(c.listed.State) {
+					c.listed.State, c.seenAt = b.listed.State, b.seenAt // paused or let run on since the list was asked for
 				}
 				crew.containers[name] = o.believed(c)
 			}
@@ -324,11 +337,7 @@ func (o *Observer) crewsNow(ctx context.Context, labels map[string]string) (map[
 func (o *Observer) container(pool, name string) (container, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.crews[pool] == nil {
-		return container{}, false
-	}
-	c, ok := o.crews[pool].containers[name]
-	return c, ok
+	return o.crews[pool].find(name)
 }
 
 // inspect completes a container from the list. One that was not started yet is not asked about: the engine would not
