@@ -315,6 +315,11 @@ func TestOperations(t *testing.T) {
 			b.container.State = docker.Exited
 			b.balancer = func(string) (bool, error) { return false, nil }
 		}, op: fleet.Drain, lbs: []string{"http://lb1"}, want: []string{"journalled", "deregister", "deregistered", "settled", "stopping", "remove", "strike"}},
+		{name: "drain of what somebody paused", bench: func(b *bench) {
+			b.running()
+			b.container.State = docker.Paused
+			b.balancer = func(string) (bool, error) { return false, nil }
+		}, op: fleet.Drain, lbs: []string{"http://lb1"}, want: slices.Insert(slices.Clone(drain), 5, "unpause")},
 		{name: "remove", bench: func(b *bench) { b.running(); b.container.State = docker.Exited }, op: fleet.Remove, want: []string{"stopping", "deregister", "remove", "strike"}},
 		{name: "remove what is gone", op: fleet.Remove, want: []string{"stopping", "deregister", "strike"}},
 		{name: "drain resumed before it settled", bench: func(b *bench) {
@@ -380,6 +385,37 @@ func TestOperations(t *testing.T) {
 					t.Errorf("took %v, want %v and less than a second more", took, tt.took)
 				}
 			})
+		})
+	}
+}
+
+// The journal says of an instance that it goes because it fails its check, in every phase and whoever goes on with it.
+func TestJournalSaysWhatFails(t *testing.T) {
+	t.Parallel()
+	for _, failing := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			b := &bench{}
+			b.running()
+			b.balancer = func(string) (bool, error) { return false, errors.New("no route") }
+			pool := spec.Pool{Stack: "t", Name: "cse", Balancers: []string{"http://lb"}, Service: spec.Service{Name: "cse", Port: 8080, DrainTimeout: spec.Duration(time.Minute)}}
+			for n, op := range []fleet.Op{{Kind: fleet.Drain, Instance: instance, Failing: failing}, {Kind: fleet.Drain, Instance: instance}} {
+				if n == 1 {
+					b.balancer = func(string) (bool, error) { return true, nil }
+					b.stops = time.Minute
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				a := &Actor{Engine: b, Consul: b, HTTP: &http.Client{Transport: b}, Term: b, Log: hclog.NewNullLogger()}
+				a.Do(pool, "new", []fleet.Op{op})
+				time.AfterFunc(5*time.Second, func() {
+					b.mu.Lock()
+					defer b.mu.Unlock()
+					if e := fleet.ReadEntry(b.journal.Value); e.Failing != failing || e.Phase != []fleet.Phase{fleet.Deregistered, fleet.Stopping}[n] {
+						t.Errorf("entry = %+v, want failing %t", e, failing)
+					}
+				})
+				a.Run(ctx)
+				cancel()
+			}
 		})
 	}
 }

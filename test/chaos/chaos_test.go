@@ -5,12 +5,14 @@ package chaos
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/netip"
 	"os"
 	"path"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -28,8 +30,10 @@ import (
 const (
 	pool = "cse"
 	size = 2
-	// recovery is a safety net; the time that each round took is logged.
-	recovery = time.Minute
+	// slack is what recovery may take beyond a boot.
+	slack = 5 * time.Second
+	// giveUp is a safety net for whatever is waited for.
+	giveUp = time.Minute
 )
 
 // disturbance is one way to do harm; it returns what undoes it, or nil.
@@ -129,17 +133,17 @@ func (s *scene) status() (spec.Status, error) {
 	return s.stack.Status(s.ctx, pool)
 }
 
-// recovered waits until the pool is as it should be, on the engine, in Consul and by its own account.
-func (s *scene) recovered(after string) time.Duration {
+// recovered waits until the pool is as it should be, on the engine, in Consul and by its own account, and returns how long
+// that is after began.
+func (s *scene) recovered(after string, began time.Time) time.Duration {
 	s.t.Helper()
-	began := time.Now()
 	for {
 		problem := s.problem()
 		if problem == nil {
 			return time.Since(began)
 		}
-		if time.Since(began) > recovery {
-			s.t.Fatalf("%s: not as it should be after %s: %v", after, recovery, problem)
+		if time.Since(began) > giveUp {
+			s.t.Fatalf("%s: not as it should be after %s: %v", after, giveUp, problem)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
@@ -209,25 +213,31 @@ func TestChaos(t *testing.T) {
 		done.Go(func() { w.run(loading, n) })
 	}
 
-	s.recovered("start")
-	killed, took := 0, []time.Duration{}
+	s.recovered("start", time.Now())
+	var boots boots
+	done.Go(func() { boots.watch(loading, s) })
+	killed, took := 0, map[string][]time.Duration{}
 	for round, wanted := 0, kills(t); killed < wanted; round++ {
 		d := disturbances[round%len(disturbances)]
 		before := reads.Summary().Failed
+		began := time.Now()
 		undo := d.do(s)
 		time.Sleep(time.Second) // what was disturbed may look well for that long
 		if undo != nil {
 			undo()
 		}
-		recovery := s.recovered(d.name)
-		took = append(took, time.Second+recovery)
+		recovery := s.recovered(d.name, began)
+		took[d.name] = append(took[d.name], recovery)
 		if d.kill {
 			killed++
 		}
 		t.Logf("round %d: %s: as it should be after %s; %d reads failed, %d creates failed so far", round, d.name,
-			time.Second+recovery.Round(10*time.Millisecond), reads.Summary().Failed-before, w.failed.Load())
+			recovery.Round(10*time.Millisecond), reads.Summary().Failed-before, w.failed.Load())
 	}
-	takeover := s.takeover()
+	var takeovers []time.Duration
+	for range 3 {
+		takeovers = append(takeovers, s.takeover())
+	}
 	stop()
 	done.Wait()
 
@@ -235,16 +245,21 @@ func TestChaos(t *testing.T) {
 	lost := w.lost(ctx)
 	root, err := testkit.Root()
 	s.must(err)
-	for _, f := range []struct {
+	type line struct {
 		name   string
 		values []figure.Value
-	}{
+	}
+	lines := []line{
 		{"chaos-failed-get", []figure.Value{figure.Count("failed", total.Failed), figure.Count("requests", total.Requests), figure.Count("kills", killed)}},
 		{"chaos-failed-post", []figure.Value{figure.Count("failed", int(w.failed.Load())), figure.Count("requests", int(w.sent.Load())), figure.Count("kills", killed)}},
 		{"chaos-lost-writes", []figure.Value{figure.Count("lost", len(lost)), figure.Count("acknowledged", w.acknowledged()), figure.Count("kills", killed)}},
-		{"chaos-recovery", figure.Spread(took)},
-		{"takeover", []figure.Value{figure.Seconds("took", takeover), figure.Count("n", 1)}},
-	} {
+		{"chaos-boot", figure.Spread(boots.took)},
+		{"takeover", figure.Spread(takeovers)},
+	}
+	for _, kind := range slices.Sorted(maps.Keys(took)) {
+		lines = append(lines, line{"chaos-recovery-" + strings.ReplaceAll(kind, " ", "-"), figure.Spread(took[kind])})
+	}
+	for _, f := range lines {
 		s.must(figure.Print(root, f.name, f.values...))
 	}
 	if total.Failed > 0 || total.Requests == 0 {
@@ -256,35 +271,19 @@ func TestChaos(t *testing.T) {
 	if len(lost) > 0 {
 		t.Errorf("%d acknowledged creates are not there: %v", len(lost), lost[:min(10, len(lost))])
 	}
+	if longest := slices.Max(takeovers); longest > takeoverLimit {
+		t.Errorf("another orchestrator acted %s after the acting one had been killed, want %s at most", longest, takeoverLimit)
+	}
+	boot := boots.median()
+	if boot == 0 {
+		t.Error("no instance was seen to boot")
+	}
+	for kind, all := range took {
+		if longest := slices.Max(all); longest > boot+slack {
+			t.Errorf("%s: as it should be after %s at the longest, want a boot (%s) and %s at most", kind, longest, boot, slack)
+		}
+	}
 	s.must(stack.Destroy(context.WithoutCancel(ctx)))
-}
-
-// takeover ends the acting orchestrator for good and returns how long it took until another acted.
-func (s *scene) takeover() time.Duration {
-	s.t.Helper()
-	before, err := s.status()
-	s.must(err)
-	all, err := s.engine.ListContainers(s.ctx, map[string]string{spec.LabelStack: s.stack.Name, spec.LabelRole: spec.RoleOrchestrator})
-	s.must(err)
-	leader := slices.IndexFunc(all, func(c docker.Container) bool { return c.ID[:12] == before.Leader || c.Name == before.Leader })
-	if leader < 0 {
-		s.t.Fatalf("no container is the acting orchestrator, %q", before.Leader)
-	}
-	began := time.Now()
-	s.must(s.engine.KillContainer(s.ctx, all[leader].ID, "KILL")) // by the engine: it is not restarted
-	for {
-		status, err := s.status()
-		if err == nil && status.Leader != before.Leader {
-			break
-		}
-		if time.Since(began) > recovery {
-			s.t.Fatalf("nobody took over within %s: %+v (%v)", recovery, status, err)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	took := time.Since(began)
-	s.must(s.engine.StartContainer(s.ctx, all[leader].ID))
-	return took
 }
 
 // writers create content instances, each with a name of its own, and remember which were acknowledged.
