@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -53,7 +54,7 @@ func TestPushes(t *testing.T) {
 			})
 			w.happen(docker.ActionDestroy, "viot-t-cse-2", nil)
 		})
-		step("a pause", "cse-1 ready", func() {
+		step("a pause", "cse-1 dead", func() {
 			w.happen(docker.ActionPause, one, func(c *docker.Container) { c.State = docker.Paused })
 		})
 		if i := w.snapshot(o, "cse").Instances[0]; !i.Paused || i.Host != "host" {
@@ -167,6 +168,30 @@ func TestOverrides(t *testing.T) {
 		w.put(key, "")
 		if s := w.snapshot(o, "cse"); s.Override.HoldIn {
 			t.Error("an override that was deleted is still in force")
+		}
+	})
+}
+
+// An event outlives a list that was made before it and arrives after it.
+func TestListDoesNotUndoAnEvent(t *testing.T) {
+	t.Parallel()
+	observed(t, func(w *world, o *Observer) {
+		w.declare(func(p *spec.Pool) { p.Balancers = nil })
+		one := w.boot("cse", 1)
+		time.Sleep(time.Second)
+		w.happen(docker.ActionPause, one, func(c *docker.Container) { c.State = docker.Paused })
+		synctest.Wait()
+		w.do(func() {
+			w.listing = func() {
+				w.do(func() { w.listing = nil })
+				time.Sleep(time.Millisecond)
+				w.happen(docker.ActionUnpause, one, func(c *docker.Container) { c.State = docker.Running })
+				synctest.Wait()
+			}
+		})
+		o.list(context.Background(), map[string]string{spec.LabelStack: "t"})
+		if got := states(w.snapshot(o, "cse")); got != "cse-1 ready" {
+			t.Errorf("after a list from before it ran on: %q, want cse-1 ready", got)
 		}
 	})
 }

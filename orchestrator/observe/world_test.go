@@ -38,6 +38,7 @@ type world struct {
 	pages      map[string]func(*http.Request) (string, error) // by URL
 	asked      map[string]int                                 // requests, by URL
 	lists      int                                            // of containers
+	listing    func()                                         // called when a list is made and not delivered yet; may be nil
 	inspected  int
 	consulAway bool
 	engineAway bool
@@ -224,6 +225,12 @@ func (w *world) ListContainers(ctx context.Context, labels map[string]string) (l
 			}
 		}
 	})
+	w.mu.Lock()
+	listing := w.listing
+	w.mu.Unlock()
+	if listing != nil {
+		listing()
+	}
 	return list, err
 }
 
