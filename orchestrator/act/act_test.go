@@ -358,6 +358,14 @@ func TestOperations(t *testing.T) {
 			want: []string{"recalled", "strike", start[3]}},
 		{name: "recall too late", bench: func(b *bench) { b.running(); b.journal, b.registered = entry(fleet.Stopping), nil }, op: fleet.Recall,
 			wantErr: "being stopped already"},
+		{name: "revive", bench: func(b *bench) { b.running(); b.container.State, b.lost, b.boots = docker.Exited, true, 2*time.Second }, op: fleet.Revive,
+			want: []string{"start"}, took: 2 * time.Second},
+		{name: "revive what runs", bench: func(b *bench) { b.running(); b.lost = true }, op: fleet.Revive},
+		{name: "revive what is gone", bench: func(b *bench) { b.lost = true }, op: fleet.Revive, wantErr: "not found"},
+		{name: "revive what exits", bench: func(b *bench) { b.running(); b.container.State, b.exits, b.lost = docker.Exited, true, true }, op: fleet.Revive,
+			want: []string{"start"}, wantErr: "started again: exited with code 3 while booting"},
+		{name: "revive what is never ready", bench: func(b *bench) { b.running(); b.container.State, b.boots, b.lost = docker.Exited, time.Hour, true }, op: fleet.Revive,
+			want: []string{"start"}, wantErr: "not ready within 5s", took: 5 * time.Second},
 		{name: "recall of what does not answer", bench: func(b *bench) {
 			b.running()
 			b.journal, b.boots, b.startedAt = entry(fleet.Journalled), time.Hour, time.Now()

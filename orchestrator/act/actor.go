@@ -74,7 +74,7 @@ type Actor struct {
 type job struct {
 	op       fleet.Op
 	pool     spec.Pool
-	template string // hash of pool.Template, or of the template of what is adopted
+	template string // hash of pool.Template, or of the template of what is adopted or revived
 
 	ctx     context.Context // ends when the pool is abandoned
 	abandon context.CancelFunc
@@ -219,6 +219,8 @@ func (a *Actor) carryOut(j *job, starts chan struct{}) error {
 		return a.enlist(j)
 	case fleet.Recall:
 		return a.recall(j)
+	case fleet.Revive:
+		return a.revive(j)
 	case fleet.Drain:
 		return a.drain(j)
 	case fleet.Remove:

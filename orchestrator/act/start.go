@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -157,9 +159,10 @@ func (a *Actor) ready(ctx context.Context, j *job, id string) (address string, e
 				}
 				return "", fmt.Errorf("exited with code %d while booting", c.ExitCode)
 			default:
-				if address = c.IPs[j.pool.Template.Network]; address == "" {
-					for _, address = range c.IPs { // it was started in another network
-						break
+				address = c.IPs[j.pool.Template.Network]
+				for _, network := range slices.Sorted(maps.Keys(c.IPs)) { // it may have been started in another
+					if address == "" {
+						address = c.IPs[network]
 					}
 				}
 			}

@@ -45,7 +45,11 @@ func (r *round) resume() {
 		case i.State == fleet.Draining:
 			r.decide(fleet.Resume, i.Name+" was being drained", fleet.Op{Kind: fleet.Drain, Instance: i.Name})
 		case i.State == fleet.Stray:
-			r.decide(fleet.Resume, i.Name+" runs unregistered", fleet.Op{Kind: fleet.Adopt, Instance: i.Name})
+			cause := i.Name + " runs unregistered"
+			if i.Detail != "" {
+				cause = i.Name + ": " + i.Detail
+			}
+			r.decide(fleet.Resume, cause, fleet.Op{Kind: fleet.Adopt, Instance: i.Name})
 		}
 	}
 }

@@ -17,7 +17,7 @@ const (
 	Booting  State = "booting"  // an operation is bringing it up: capacity that is already ordered
 	Ready    State = "ready"    // registered and passing its check
 	Unready  State = "unready"  // registered, but its check is failing
-	Stray    State = "stray"    // running, yet neither registered nor leaving: whoever started it is gone
+	Stray    State = "stray"    // running, yet not leaving and not registered where it runs: whoever started it is gone
 	Draining State = "draining" // journalled for removal: out of service, finishing what it has
 	Standby  State = "standby"  // warm: it was ready once and is kept, paused or running, out of service
 	Dead     State = "dead"     // its process ended or was paused by somebody, or only its registration is left
@@ -25,18 +25,20 @@ const (
 
 // Instance is one member of a pool.
 type Instance struct {
-	Name      string    `json:"name"`           // spec.InstanceName
-	Number    int       `json:"number"`         // the number in Name
-	State     State     `json:"state"`          //
-	Template  string    `json:"template"`       // spec.Template.Hash it was started from; empty when unknown
-	Address   string    `json:"address"`        // IP address on the pool's network; empty when unknown
-	Host      string    `json:"host,omitempty"` // of the engine it runs on
-	Paused    bool      `json:"paused,omitempty"`
-	StartedAt time.Time `json:"startedAt,omitzero"`
-	Since     time.Time `json:"since,omitzero"`   // since when its check has passed (Ready) or failed (Unready), as seen here
-	Detail    string    `json:"detail,omitempty"` // why it is Dead, or what its operation is waiting for
-	Op        OpKind    `json:"op,omitempty"`     // operation in progress; empty when none
-	Phase     Phase     `json:"phase,omitempty"`  // its entry in the drain journal; empty when it has none
+	Name     string `json:"name"`           // spec.InstanceName
+	Number   int    `json:"number"`         // the number in Name
+	State    State  `json:"state"`          //
+	Template string `json:"template"`       // spec.Template.Hash it was started from; empty when unknown
+	Address  string `json:"address"`        // IP address on the pool's network; empty when unknown
+	Host     string `json:"host,omitempty"` // of the engine it runs on
+	Paused   bool   `json:"paused,omitempty"`
+	// Registered says that Consul knows it, so that balancers send it requests as soon as it takes any.
+	Registered bool      `json:"registered,omitempty"`
+	StartedAt  time.Time `json:"startedAt,omitzero"`
+	Since      time.Time `json:"since,omitzero"`   // since when its check has passed (Ready) or failed (Unready), as seen here
+	Detail     string    `json:"detail,omitempty"` // why it is Dead, or what its operation is waiting for
+	Op         OpKind    `json:"op,omitempty"`     // operation in progress; empty when none
+	Phase      Phase     `json:"phase,omitempty"`  // its entry in the drain journal; empty when it has none
 
 	SampledAt time.Time `json:"sampledAt,omitzero"` // when the three figures below were read; zero if never
 	RPS       float64   `json:"rps"`                // requests finished per second
@@ -144,9 +146,11 @@ func (p Parts) assemble(name string) (i Instance, ok bool) {
 		case op.Kind == Warm:
 			busy = !journalled || stale && (!c.Running || !c.Paused)
 		case op.Kind == Enlist || op.Kind == Recall:
-			busy = !registered || journalled || stale && (!c.Running || c.Paused)
+			busy = !registered || journalled || moved(c, r) || stale && (!c.Running || c.Paused)
+		case op.Kind == Revive:
+			busy = hasContainer && stale && !c.Running
 		default:
-			busy = !registered || !c.Running && stale
+			busy = !registered || moved(c, r) || !c.Running && stale
 		}
 	}
 	if !busy && !hasContainer && !registered && !journalled {
@@ -156,7 +160,7 @@ func (p Parts) assemble(name string) (i Instance, ok bool) {
 	i = Instance{
 		Name: name, Template: c.Template, Address: c.Address, StartedAt: c.StartedAt,
 		SampledAt: s.At, RPS: s.RPS, CPU: s.CPU, InFlight: s.InFlight, Errors: s.Errors, Suspect: s.Suspect,
-		Host: c.Host, Paused: c.Paused, Phase: phase,
+		Host: c.Host, Paused: c.Paused, Phase: phase, Registered: registered,
 	}
 	if i.Address == "" {
 		i.Address = r.Address
@@ -168,7 +172,7 @@ func (p Parts) assemble(name string) (i Instance, ok bool) {
 		i.Template = op.Template
 	}
 	switch {
-	case busy && (op.Kind == Start || op.Kind == Adopt || op.Kind == Enlist || op.Kind == Recall):
+	case busy && (op.Kind == Start || op.Kind == Adopt || op.Kind == Enlist || op.Kind == Recall || op.Kind == Revive):
 		i.State = Booting
 	case busy && op.Kind == Warm:
 		i.State = Standby
@@ -191,12 +195,20 @@ func (p Parts) assemble(name string) (i Instance, ok bool) {
 		i.State, i.Detail = Dead, "somebody paused it"
 	case !registered:
 		i.State = Stray
+	case moved(c, r):
+		i.State, i.Detail = Stray, "it runs at "+c.Address+" and is registered at "+r.Address
 	case r.Passing:
 		i.State, i.Since = Ready, r.Since
 	default:
 		i.State, i.Since = Unready, r.Since
 	}
 	return i, true
+}
+
+// moved says whether an instance runs at another address than it is registered at: it was started again in place and the
+// engine gave its former address away.
+func moved(c Container, r Registration) bool {
+	return c.Running && c.Address != "" && r.Address != "" && c.Address != r.Address
 }
 
 // Count is how many instances of a pool are in which state.

@@ -32,6 +32,23 @@ func TestAssemble(t *testing.T) {
 		{"failing its check", Parts{Containers: runs, Registrations: critical}, "unready"},
 		{"paused by somebody", Parts{Containers: paused, Registrations: passing}, "dead"},
 		{"paused by somebody while it is drained", Parts{Containers: paused, Drains: journalled}, "draining"},
+		{"registered elsewhere", Parts{
+			Containers:    map[string]Container{name: {Name: name, Running: true, Address: "10.0.0.9"}},
+			Registrations: map[string]Registration{name: {Name: name, Address: "10.0.0.1"}},
+		}, "stray"},
+		{"registered anew, not seen yet", Parts{
+			Containers:    map[string]Container{name: {Name: name, Running: true, Address: "10.0.0.9"}},
+			Registrations: map[string]Registration{name: {Name: name, Address: "10.0.0.1"}},
+			Ops:           op(Adopt, before, false),
+		}, "booting adopt"},
+		{"died, was registered elsewhere", Parts{
+			Containers:    map[string]Container{name: {Name: name, Address: "10.0.0.9", Detail: "exited with code 1"}},
+			Registrations: map[string]Registration{name: {Name: name, Address: "10.0.0.1"}},
+		}, "dead"},
+		{"being revived", Parts{Containers: exited, Registrations: passing, Ops: op(Revive, inProgress, false)}, "booting revive"},
+		{"revived, list is older", Parts{Containers: exited, Registrations: passing, Ops: op(Revive, after, false)}, "booting revive"},
+		{"revived", Parts{Containers: runs, Registrations: passing, Ops: op(Revive, after, false)}, "ready"},
+		{"revived in vain", Parts{Containers: exited, Registrations: passing, Ops: op(Revive, before, true)}, "dead"},
 		{"nobody registered it", Parts{Containers: runs}, "stray"},
 		{"exited", Parts{Containers: exited, Registrations: passing}, "dead"},
 		{"only registered", Parts{Registrations: passing}, "dead"},

@@ -19,6 +19,7 @@ const (
 	Warm   OpKind = "warm"   // create it, wait until it is ready, keep it out of service, paused if the policy says so
 	Enlist OpKind = "enlist" // it is a standby: let it run, wait until it is ready, register it
 	Recall OpKind = "recall" // it is draining and not stopped yet: register it again, strike it from the journal
+	Revive OpKind = "revive" // it is dead and still registered: start its container again, wait until it is ready
 )
 
 // Op is one operation on one instance.

@@ -47,12 +47,16 @@ const (
 	watchWait  = time.Minute
 )
 
-// Lease competes for leading a stack. Set all fields; then Run.
+// Lease competes for leading a stack. Set the exported fields; then Run.
 type Lease struct {
 	Consul   Consul
 	Key      string // spec.LeaderKey
 	Identity string // names this orchestrator, the same after a restart and never the same as another's
 	Log      hclog.Logger
+	// Silent, if not nil, is called when the lease was lost because Consul does not answer, with the term that has ended:
+	// nobody else leads either, or they lead without this orchestrator's knowing. Its context ends when Consul answers
+	// again; it must then return, for until it does this orchestrator does not compete. Run returns its error.
+	Silent func(context.Context, *Term) error
 
 	mu     sync.Mutex
 	holder string // identity of who leads, as last seen; empty when unknown
@@ -89,11 +93,16 @@ func (l *Lease) Run(ctx context.Context, lead func(context.Context, *Term) error
 			return nil // only when ctx ends
 		}
 		l.Log.Info("leading", "identity", l.Identity, "session", term.session)
-		err = l.hold(ctx, term, lead)
+		lost, err := l.hold(ctx, term, lead)
 		l.setHolder("")
 		former = term.session
 		if err != nil || ctx.Err() != nil {
 			return err
+		}
+		if errors.Is(lost, errSilence) && l.Silent != nil {
+			if err := l.silence(ctx, term); err != nil {
+				return err
+			}
 		}
 	}
 }
@@ -200,15 +209,33 @@ func (l *Lease) destroy(ctx context.Context, session string) error {
 	return l.Consul.DestroySession(ctx, session)
 }
 
-// hold leads until lead returns, ctx ends or the lease is lost.
-func (l *Lease) hold(ctx context.Context, term *Term, lead func(context.Context, *Term) error) error {
+// silence has Silent run until Consul answers.
+func (l *Lease) silence(ctx context.Context, term *Term) error {
+	silent, end := context.WithCancel(ctx)
+	defer end()
+	returned := make(chan error, 1)
+	go func() { returned <- l.Silent(silent, term) }()
+	for pause(ctx, retryAfter) {
+		asking, answered := context.WithTimeout(ctx, beatLimit)
+		_, _, err := l.Consul.WatchKey(asking, l.Key, 0, 0)
+		answered()
+		if err == nil || errors.Is(err, consul.ErrNotFound) {
+			break
+		}
+	}
+	end()
+	return <-returned
+}
+
+// hold leads until lead returns, ctx ends or the lease is lost, and returns why it was lost.
+func (l *Lease) hold(ctx context.Context, term *Term, lead func(context.Context, *Term) error) (lost, err error) {
 	leading, lose := context.WithCancelCause(ctx)
 	defer lose(nil)
 	var keepers sync.WaitGroup
 	keepers.Go(func() { lose(l.renew(leading, term)) })
 	keepers.Go(func() { lose(l.guard(leading, term)) })
-	err := lead(leading, term)
-	lost := context.Cause(leading)
+	err = lead(leading, term)
+	lost = context.Cause(leading)
 	lose(nil)
 	keepers.Wait()
 	term.end()
@@ -217,10 +244,10 @@ func (l *Lease) hold(ctx context.Context, term *Term, lead func(context.Context,
 	}
 	if lost != nil && ctx.Err() == nil {
 		l.Log.Warn("lost the lease", "error", lost)
-		return nil // whatever lead says of a context that ended under it
+		return lost, nil // whatever lead says of a context that ended under it
 	}
 	l.Log.Info("gave up the lease")
-	return err
+	return nil, err
 }
 
 // errSilence is why a lease is lost when Consul has not answered for TTL.

@@ -48,11 +48,15 @@ type Orchestrator struct {
 
 	lease atomic.Pointer[lease.Lease] // once Run was called
 	loop  atomic.Pointer[Loop]        // while acting
+
+	// only the goroutine in Run uses these
+	last *observe.Observer // of the newest term
+	wake Wakeable          // its
 }
 
 // Run competes and acts until ctx ends. Then it interrupts what it is doing, gives up the lease and returns.
 func (o *Orchestrator) Run(ctx context.Context) error {
-	l := &lease.Lease{Consul: o.Consul, Key: spec.LeaderKey(o.Stack), Identity: o.Identity, Log: o.Log.Named("lease")}
+	l := &lease.Lease{Consul: o.Consul, Key: spec.LeaderKey(o.Stack), Identity: o.Identity, Log: o.Log.Named("lease"), Silent: o.watch}
 	o.lease.Store(l)
 	return l.Run(ctx, o.lead)
 }
@@ -73,10 +77,25 @@ func (o *Orchestrator) lead(ctx context.Context, term *lease.Term) error {
 	}
 	o.loop.Store(rounds)
 	defer o.loop.Store(nil)
+	o.last, o.wake = observer, wake
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return observer.Run(ctx) })
 	parts.Go(func() error { return actor.Run(ctx) })
 	parts.Go(func() error { return rounds.Run(ctx, wake) })
+	return parts.Wait()
+}
+
+// watch keeps the vigil after a term that Consul's silence has ended, until ctx ends: whatever still needs the term is
+// refused.
+func (o *Orchestrator) watch(ctx context.Context, term *lease.Term) error {
+	log := o.Log.Named("vigil")
+	log.Warn("consul is silent: sizes are held, instances that crash are started again in place")
+	actor := &act.Actor{Engine: o.Engine, Consul: o.Consul, HTTP: o.HTTP, Term: term, Wake: o.wake.Wake, Log: o.Log.Named("act")}
+	vigil := &Vigil{Observer: o.last, Actor: actor, Every: o.Round, Decided: o.Decided, Log: log}
+	parts, ctx := errgroup.WithContext(ctx)
+	parts.Go(func() error { return o.last.RunAlone(ctx) })
+	parts.Go(func() error { return actor.Run(ctx) })
+	parts.Go(func() error { return vigil.Run(ctx, o.wake) })
 	return parts.Wait()
 }
 

@@ -94,6 +94,7 @@ type box struct {
 	exitCode   int
 	exitedAt   time.Time
 	frozen     bool
+	moved      bool // it was given another address than at first
 	cpus       float64
 	outAt      time.Time // when it was last taken out of service; zero while in service or never
 	wasIn      bool      // it has been in service
@@ -123,7 +124,7 @@ func (w *world) run(ctx context.Context) {
 		}
 		w.mu.Lock()
 		for id, r := range w.registered {
-			if b := w.boxes[id]; r.passing != w.ready(b) {
+			if b := w.boxes[id]; r.passing != (w.ready(b) && r.reached(b)) {
 				r.passing = !r.passing
 				w.touch("service/" + r.Service)
 			}
@@ -192,7 +193,7 @@ func (w *world) serve() {
 		if b != nil && b.state == docker.Running {
 			b.cpuSeconds += idle * seconds
 		}
-		if r.passing && w.ready(b) {
+		if r.passing && w.ready(b) && r.reached(b) {
 			serving = append(serving, b)
 		}
 	}
@@ -352,8 +353,9 @@ type client struct {
 	identity string
 
 	mu      sync.Mutex
-	effects int // changes it made
-	killAt  int // it is cut off right after that many; 0 is never
+	effects int  // changes it made
+	killAt  int  // it is cut off right after that many; 0 is never
+	apart   bool // Consul does not answer it; guarded by w.mu
 	dead    bool
 	cut     context.CancelFunc // ends its orchestrator
 }
@@ -434,8 +436,18 @@ func (c *client) StartContainer(ctx context.Context, id string) error {
 		if b == nil {
 			return docker.ErrNotFound
 		}
-		c.leads("start " + b.spec.Name)
-		return c.effect("", func() error {
+		what := ""
+		switch b.state {
+		case docker.Running:
+			return nil
+		case docker.Exited: // as it is, which two may do
+			if what = "start " + b.spec.Name; c.w.registered[b.spec.Name] == nil || c.w.kv[spec.DrainKey(stack, service, b.spec.Name)].Key != "" {
+				c.w.wrong("%s, which is not in service", what)
+			}
+		default:
+			c.leads("start " + b.spec.Name)
+		}
+		return c.effect(what, func() error {
 			promised := b.spec.MemoryBytes
 			for _, beside := range c.w.boxes {
 				if beside != b && beside.state == docker.Running {
@@ -475,10 +487,22 @@ func (b *box) container() docker.Container {
 		net = "10.0.1."
 		number, _ = spec.InstanceNumber(stack, other, b.spec.Name)
 	}
-	return docker.Container{
-		ID: b.id, Name: b.spec.Name, Image: b.spec.Image, State: b.state, Labels: b.spec.Labels,
-		IPs: map[string]string{"net": net + strconv.Itoa(number)},
+	c := docker.Container{ID: b.id, Name: b.spec.Name, Image: b.spec.Image, State: b.state, Labels: b.spec.Labels}
+	if b.moved {
+		number += movedBy
 	}
+	if b.state != docker.Exited {
+		c.IPs = map[string]string{"net": net + strconv.Itoa(number)}
+	}
+	return c
+}
+
+// movedBy is how far the address of a box that has moved is from the one it had.
+const movedBy = 100
+
+// reached says whether who asks for the registered address gets the box.
+func (r *registration) reached(b *box) bool {
+	return b != nil && b.container().IPs["net"] == r.Address
 }
 
 func (c *client) ListContainers(ctx context.Context, labels map[string]string) (list []docker.Container, err error) {
@@ -631,7 +655,7 @@ func (c *client) consul(ctx context.Context, call func() error) error {
 		return ctx.Err()
 	case c.isDead():
 		return errDead
-	case c.w.consulAway:
+	case c.w.consulAway, c.apart:
 		return fmt.Errorf("call consul: %w", consul.ErrUnavailable)
 	}
 	return call()
@@ -822,7 +846,11 @@ func (c *client) RoundTrip(r *http.Request) (*http.Response, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.serve()
-	b := w.boxes["viot-t-"+pool+"-"+number]
+	n, _ := strconv.Atoi(number)
+	b := w.boxes["viot-t-"+pool+"-"+strconv.Itoa(n%movedBy)]
+	if b != nil && b.moved != (n >= movedBy) {
+		b = nil // nobody is at that address
+	}
 	switch {
 	case b == nil || b.state != docker.Running || c.isDead():
 		return nil, errors.New("connection refused")

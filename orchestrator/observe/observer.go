@@ -103,6 +103,13 @@ func (o *Observer) Run(ctx context.Context) error {
 	return nil
 }
 
+// RunAlone goes on observing the engine, after Run has returned and until ctx ends. What Consul said last stays in force,
+// and load is not measured.
+func (o *Observer) RunAlone(ctx context.Context) error {
+	o.followEngine(ctx)
+	return nil
+}
+
 func (o *Observer) wake() {
 	if o.Wake != nil {
 		o.Wake()
