@@ -37,6 +37,9 @@ const (
 	MetaMaxConnections = "viot-max-connections" // Service.MaxConnections in decimal; absent when unlimited
 )
 
+// BuiltImage says whether an image is one that pulumi up builds for a stack, which no registry has.
+func BuiltImage(stack, reference string) bool { return strings.HasPrefix(reference, "viot-"+stack+"/") }
+
 // InstanceName is the one identity of an instance: its container name, its Consul service ID and its server name
 // in the load balancer. Numbers count from 1 and are not used twice in the life of a pool.
 func InstanceName(stack, pool string, number int) string {

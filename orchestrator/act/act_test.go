@@ -132,6 +132,16 @@ func (b *bench) Logs(context.Context, string, int) ([]string, error) {
 	return []string{"first line", "no configuration"}, nil
 }
 
+func (b *bench) PullImage(_ context.Context, reference string, _ func(string)) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.note("pull %s", reference)
+	if b.deny != nil {
+		return b.deny
+	}
+	return nil
+}
+
 func (b *bench) Register(_ context.Context, r consul.Registration) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -358,6 +368,9 @@ func TestOperations(t *testing.T) {
 			want: []string{"recalled", "strike", start[3]}},
 		{name: "recall too late", bench: func(b *bench) { b.running(); b.journal, b.registered = entry(fleet.Stopping), nil }, op: fleet.Recall,
 			wantErr: "being stopped already"},
+		{name: "pull", op: fleet.Pull, want: []string{"pull " + instance}},
+		{name: "pull what no registry has", bench: func(b *bench) { b.deny = docker.ErrNotFound }, op: fleet.Pull,
+			want: []string{"pull " + instance}, wantErr: "not found"},
 		{name: "revive", bench: func(b *bench) { b.running(); b.container.State, b.lost, b.boots = docker.Exited, true, 2*time.Second }, op: fleet.Revive,
 			want: []string{"start"}, took: 2 * time.Second},
 		{name: "revive what runs", bench: func(b *bench) { b.running(); b.lost = true }, op: fleet.Revive},
@@ -431,7 +444,7 @@ func TestJournalSaysWhatFails(t *testing.T) {
 // Without the right to act nothing is done, and it is nobody's failure.
 func TestLostTermEndsOperations(t *testing.T) {
 	t.Parallel()
-	for _, kind := range []fleet.OpKind{fleet.Start, fleet.Adopt, fleet.Drain, fleet.Remove, fleet.Warm, fleet.Enlist, fleet.Recall} {
+	for _, kind := range []fleet.OpKind{fleet.Start, fleet.Adopt, fleet.Drain, fleet.Remove, fleet.Warm, fleet.Enlist, fleet.Recall, fleet.Pull} {
 		synctest.Test(t, func(t *testing.T) {
 			b := &bench{lost: true}
 			b.running()

@@ -29,6 +29,7 @@ type Engine interface {
 	StopContainer(ctx context.Context, id string, grace time.Duration) error
 	RemoveContainer(ctx context.Context, id string) error
 	Logs(ctx context.Context, id string, lines int) ([]string, error)
+	PullImage(ctx context.Context, reference string, progress func(line string)) error
 }
 
 // Consul is what an actor needs of Consul beyond its term.
@@ -221,6 +222,8 @@ func (a *Actor) carryOut(j *job, starts chan struct{}) error {
 		return a.recall(j)
 	case fleet.Revive:
 		return a.revive(j)
+	case fleet.Pull:
+		return a.pull(j)
 	case fleet.Drain:
 		return a.drain(j)
 	case fleet.Remove:

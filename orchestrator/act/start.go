@@ -68,6 +68,19 @@ func (a *Actor) create(j *job) (id string, err error) {
 	return id, nil
 }
 
+// pull fetches an image from its registry. It makes no instance and takes none away.
+func (a *Actor) pull(j *job) error {
+	began := time.Now()
+	if a.Term.Check() != nil {
+		return errInterrupted
+	}
+	if err := a.Engine.PullImage(j.ctx, j.op.Instance, nil); err != nil {
+		return a.interrupted(j, err)
+	}
+	j.log.Info("image pulled", "took", time.Since(began).Round(time.Millisecond))
+	return nil
+}
+
 // adopt brings a running instance into service that nobody has registered.
 func (a *Actor) adopt(j *job) error {
 	c, err := a.Engine.InspectContainer(j.ctx, j.op.Instance)

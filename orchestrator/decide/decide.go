@@ -50,7 +50,9 @@ type round struct {
 	holds    []string   // why the size is not changed, or an instance not replaced
 	lost     int        // instances that are to be replaced
 	ordered  int        // new instances, not in Instances
+	earlier  int        // of these, those of the earlier template
 	open     bool       // an update goes on: instances of another template may be replaced
+	waits    bool       // for the image of the template declared: none is started from it
 }
 
 // learn takes the newest results into memory.
@@ -63,6 +65,9 @@ func (r *round) learn() {
 	for _, e := range r.Ended {
 		if e.Err != nil && (e.Kind == fleet.Start || e.Kind == fleet.Adopt || e.Kind == fleet.Warm) {
 			m.boots.fail(e.Template, e.Err.Error(), r.now)
+		}
+		if e.Kind == fleet.Pull {
+			m.pulls.end(e, r.now)
 		}
 		if e.Err != nil && e.Kind == fleet.Recall {
 			r.spoil(e.Instance)

@@ -21,6 +21,7 @@ type Memory struct {
 	otherwise otherwise
 	scratch   *round
 	boots     boots
+	pulls     pulls
 	rollout   spec.Rollout
 	update    update
 	spoiled   map[string]bool      // draining instances that are not to be recalled: they failed, or a recall did

@@ -40,7 +40,7 @@ func (r *round) resume() {
 	for _, i := range r.Instances {
 		switch {
 		case i.Op != "":
-		case i.State == fleet.Draining && r.m.desired > r.count.Live && r.recallable(i):
+		case i.State == fleet.Draining && r.m.desired > r.count.Live && r.recallable(i, r.source()):
 			// It is needed: see bring.
 		case i.State == fleet.Draining:
 			r.decide(fleet.Resume, i.Name+" was being drained", fleet.Op{Kind: fleet.Drain, Instance: i.Name})
@@ -112,7 +112,7 @@ func (r *round) condemn() {
 		kept, r.count.Unready+r.count.Ready))
 	r.holds = append(r.holds, "most instances fail their check together")
 	if trial && r.count.Live <= r.m.desired && r.mayStart() {
-		r.decide(fleet.Heal, "most instances have failed their check for "+trialAfter.String()+": one more is tried", r.startOps(1)...)
+		r.decide(fleet.Heal, "most instances have failed their check for "+trialAfter.String()+": one more is tried", r.startOps(1, r.source())...)
 	}
 }
 
@@ -136,15 +136,21 @@ func (r *round) outdated() (n int, template string) {
 	return n, template
 }
 
-// mayStart says whether another instance may be started now, as far as earlier boots tell.
-func (r *round) mayStart() bool { return !r.now.Before(r.m.boots.retryAt(r.Template)) }
+// mayStart says whether another instance may be started now in place of a missing one.
+func (r *round) mayStart() bool { return r.mayStartOf(r.source()) }
+
+// mayStartOf says whether an instance of a template may be started now, as far as earlier boots and its image tell.
+func (r *round) mayStartOf(template string) bool {
+	return !r.now.Before(r.m.boots.retryAt(template)) && !(r.waits && template == r.Template)
+}
 
 // start orders what is missing: for the lost, for the size, and beyond the size what a roll-out may add.
 func (r *round) start() {
 	missing := r.m.desired - r.count.Live
 	outdated, old := r.outdated()
-	if n := min(missing, len(r.atHand())); n > 0 && !r.mayStart() { // a template that does not boot says nothing about them
-		r.decide(fleet.Heal, fmt.Sprintf("%d of %d instances are there", r.count.Live, r.m.desired), r.bring(n)...)
+	source := r.source()
+	if n := min(missing, len(r.atHand(source))); n > 0 && !r.mayStart() { // a template that does not boot says nothing about them
+		r.decide(fleet.Heal, fmt.Sprintf("%d of %d instances are there", r.count.Live, r.m.desired), r.bring(n, source)...)
 		missing -= n
 	}
 	if b := r.m.boots; b.template == r.Template && b.failed > 0 {
@@ -157,6 +163,7 @@ func (r *round) start() {
 			r.holds = append(r.holds, "roll-out of template "+r.Template+" halted")
 		}
 		switch {
+		case source != r.Template: // says nothing about it
 		case !r.mayStart():
 			if missing > 0 {
 				r.holds = append(r.holds, "instances do not come up: the next is tried later")
@@ -169,22 +176,28 @@ func (r *round) start() {
 		}
 	}
 	if missing > 0 {
+		if !r.mayStart() {
+			return
+		}
 		if n := min(missing, r.lost); n > 0 {
 			r.replace(n)
 			missing -= n
 		}
+		_, _, fresh := r.rolling()
 		switch {
 		case missing <= 0:
 		case r.kind == fleet.ScaleOut:
-			r.decide(fleet.ScaleOut, r.m.cause, r.bring(missing)...)
-		case outdated > 0 && r.open && missing <= r.Pool.Policy.Update.MaxUnavailable:
-			r.decide(fleet.Roll, r.rollCause(old, outdated), r.bring(missing)...)
+			r.decide(fleet.ScaleOut, r.m.cause, r.bring(missing, source)...)
+		case outdated > 0 && r.open && missing <= r.Pool.Policy.Update.MaxUnavailable && (source == r.Template || missing <= r.quota(fresh)):
+			if r.mayStartOf(r.Template) {
+				r.decide(fleet.Roll, r.rollCause(old, outdated), r.bring(missing, r.Template)...)
+			}
 		default:
-			r.decide(fleet.Heal, fmt.Sprintf("%d of %d instances are there", r.count.Live, r.m.desired), r.bring(missing)...)
+			r.decide(fleet.Heal, fmt.Sprintf("%d of %d instances are there", r.count.Live, r.m.desired), r.bring(missing, source)...)
 		}
 		return
 	}
-	if r.Override.Paused {
+	if r.Override.Paused || !r.mayStartOf(r.Template) {
 		return
 	}
 	going, old, fresh := r.rolling()
@@ -194,7 +207,7 @@ func (r *round) start() {
 		n = min(n, 1-r.count.Booting) // one at a time until one works
 	}
 	if n > 0 {
-		r.decide(fleet.Roll, r.rollCause(old, going), r.bring(n)...)
+		r.decide(fleet.Roll, r.rollCause(old, going), r.bring(n, r.Template)...)
 	}
 }
 
@@ -202,17 +215,22 @@ func (r *round) start() {
 func (r *round) replace(n int) {
 	for d := range r.plan.Decisions {
 		if n > 0 && r.plan.Decisions[d].Kind == fleet.Replace {
-			r.plan.Decisions[d].Ops = append(r.plan.Decisions[d].Ops, r.bring(1)...)
+			r.plan.Decisions[d].Ops = append(r.plan.Decisions[d].Ops, r.bring(1, r.source())...)
 			n--
 		}
 	}
 }
 
-// startOps takes the next n numbers.
-func (r *round) startOps(n int) []fleet.Op {
+// startOps takes the next n numbers, for instances of a template.
+func (r *round) startOps(n int, template string) []fleet.Op {
 	ops := make([]fleet.Op, 0, max(n, 0))
 	for range n {
-		ops = append(ops, fleet.Op{Kind: fleet.Start, Instance: spec.InstanceName(r.Pool.Stack, r.Pool.Name, r.m.next)})
+		op := fleet.Op{Kind: fleet.Start, Instance: spec.InstanceName(r.Pool.Stack, r.Pool.Name, r.m.next)}
+		if template != r.Template {
+			op.Template = template
+			r.earlier++
+		}
+		ops = append(ops, op)
 		r.m.next++
 		r.count.Live++
 		r.count.Booting++
@@ -238,6 +256,9 @@ func (r *round) drain() {
 	fewer := 0 // below the size, by what a roll-out may do without
 	if b := r.m.boots; going > 0 && r.lost == 0 && !(b.template == r.Template && b.failed > 0) {
 		fewer = min(r.Pool.Policy.Update.MaxUnavailable, max(r.quota(fresh), r.asked()))
+		if r.count.Updated == 0 {
+			fewer = min(fewer, 1) // the first that takes the place of another proves that the template works
+		}
 	}
 	if excess+fewer <= 0 {
 		return
@@ -318,6 +339,9 @@ func (r *round) report() {
 	r.plan.Desired, r.plan.Next, r.plan.Cause, r.plan.Inputs = r.m.desired, r.m.next, r.m.cause, r.inputs
 	r.plan.Rollout = r.words()
 	r.plan.Template, r.plan.Hash = r.Pool.Template, r.Template
+	if r.source() != r.Template {
+		r.plan.Earlier, r.plan.EarlierHash = r.m.rollout.From, r.source()
+	}
 	r.plan.Problem = strings.Join(r.problems, "; ")
 }
 

@@ -73,7 +73,8 @@ func (r *round) follow() {
 		r.Pool.Template, r.Template = o.From, o.FromHash
 		r.count = fleet.CountOf(r.Instances, r.Template)
 	}
-	r.open = !r.Override.RolloutPaused && o.Phase != spec.RolloutWatched && o.Phase != spec.RolloutHalted
+	r.waits = r.fetch()
+	r.open = !r.waits && !r.Override.RolloutPaused && o.Phase != spec.RolloutWatched && o.Phase != spec.RolloutHalted
 }
 
 // begin takes up a template that was not declared before.
@@ -237,7 +238,17 @@ func (r *round) rolling() (n int, template string, fresh int) {
 			n, template = n+1, i.Template
 		}
 	}
-	return n, template, fresh + r.ordered
+	return n, template, fresh + r.ordered - r.earlier
+}
+
+// source is the hash of what takes the place of missing instances: the template declared or rolled back to, but the
+// earlier one while the one declared is on trial or its image is not there.
+func (r *round) source() string {
+	o := &r.m.rollout
+	if r.reversible() && (o.Phase == spec.RolloutCanary || o.Phase == spec.RolloutWatched || r.waits) {
+		return o.FromHash
+	}
+	return r.Template
 }
 
 // quota is how many instances a roll may still bring.
@@ -253,6 +264,9 @@ func (r *round) words() (text string) {
 	o := &r.m.rollout
 	repair := "; repair the template and run pulumi up"
 	outdated, _ := r.outdated()
+	if r.waits {
+		return r.waitWords(outdated)
+	}
 	switch o.Phase {
 	case spec.RolloutCanary:
 		text = fmt.Sprintf("template %s: %d to be tried first", o.To, r.canaries())

@@ -39,7 +39,9 @@ func TestRollKeepsToSurgeAndUnavailable(t *testing.T) {
 		{"then one more", "1:ready:old 2:ready:old", spec.Update{MaxUnavailable: 1}, "start 3"},
 		{"one less: waits for the boot", "1:ready:old 2:ready:old 3:booting", spec.Update{MaxUnavailable: 1}, ""},
 		{"both at once", "1:ready:old 2:ready:old 3:ready:old", spec.Update{MaxSurge: 1, MaxUnavailable: 1}, "start 4, drain 3"},
-		{"all less", "1:ready:old 2:ready:old 3:ready:old", spec.Update{MaxUnavailable: 3}, "drain 3, drain 2, drain 1"},
+		{"all less: one first, to see whether the new works", "1:ready:old 2:ready:old 3:ready:old", spec.Update{MaxUnavailable: 3}, "drain 3"},
+		{"all less: the one boots", "1:ready:old 2:ready:old 4:booting", spec.Update{MaxUnavailable: 3}, ""},
+		{"all less: it works", "1:ready:old 2:ready:old 4:ready", spec.Update{MaxUnavailable: 3}, "drain 2, drain 1"},
 		{"a dead one is what may be missing", "1:ready:old 2:ready:old 3:dead:old", spec.Update{MaxUnavailable: 1}, "remove 3, start 4"},
 	}
 	for _, tt := range tests {

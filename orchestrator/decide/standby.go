@@ -8,10 +8,10 @@ import (
 	"github.com/viot-project/viot/orchestrator/fleet"
 )
 
-// bring orders n instances, the soonest first: those that are being drained and can be recalled, then standbys, then
-// new ones.
-func (r *round) bring(n int) []fleet.Op {
-	ops := r.atHand()
+// bring orders n instances of a template, the soonest first: those that are being drained and can be recalled, then
+// standbys, then new ones.
+func (r *round) bring(n int, template string) []fleet.Op {
+	ops := r.atHand(template)
 	ops = ops[:min(n, len(ops))]
 	for _, op := range ops {
 		r.Instances = slices.Clone(r.Instances) // the snapshot is the caller's
@@ -21,27 +21,28 @@ func (r *round) bring(n int) []fleet.Op {
 	r.count = fleet.CountOf(r.Instances, r.Template)
 	r.count.Live += r.ordered
 	r.count.Booting += r.ordered
-	return append(ops, r.startOps(n-len(ops))...)
+	return append(ops, r.startOps(n-len(ops), template)...)
 }
 
-// atHand are the operations that bring instances into service which are there already, the soonest first.
-func (r *round) atHand() (ops []fleet.Op) {
+// atHand are the operations that bring instances of a template into service which are there already, the soonest first.
+func (r *round) atHand(template string) (ops []fleet.Op) {
 	for _, i := range r.Instances {
-		if r.recallable(i) {
+		if r.recallable(i, template) {
 			ops = append(ops, fleet.Op{Kind: fleet.Recall, Instance: i.Name})
 		}
 	}
 	for _, i := range r.Instances {
-		if i.State == fleet.Standby && i.Op == "" && !r.outdates(i) {
+		if i.State == fleet.Standby && i.Op == "" && r.fits(i, template) {
 			ops = append(ops, fleet.Op{Kind: fleet.Enlist, Instance: i.Name})
 		}
 	}
 	return ops
 }
 
-// recallable says whether an instance's drain may be called off. Whether it still can, its journal decides.
-func (r *round) recallable(i fleet.Instance) bool {
-	return i.State == fleet.Draining && (i.Op == "" || i.Op == fleet.Drain) && !r.m.spoiled[i.Name] && !r.outdates(i) &&
+// recallable says whether an instance's drain may be called off where one of a template is needed. Whether it still can,
+// its journal decides.
+func (r *round) recallable(i fleet.Instance, template string) bool {
+	return i.State == fleet.Draining && (i.Op == "" || i.Op == fleet.Drain) && !r.m.spoiled[i.Name] && r.fits(i, template) &&
 		(i.Phase == fleet.Journalled || i.Phase == fleet.Deregistered || i.Phase == fleet.Settled || i.Phase == fleet.Recalled)
 }
 
@@ -59,6 +60,11 @@ func (r *round) spoil(name string) {
 // outdates says whether an instance is to be replaced: it is of another template, or an operator has asked for it.
 func (r *round) outdates(i fleet.Instance) bool {
 	return i.Template != r.Template || slices.Contains(r.Override.Drain, i.Name)
+}
+
+// fits says whether an instance is of a template and nobody wants it gone.
+func (r *round) fits(i fleet.Instance, template string) bool {
+	return i.Template == template && !slices.Contains(r.Override.Drain, i.Name)
 }
 
 // asked counts the live instances that an operator has asked to go.
@@ -116,7 +122,7 @@ func (r *round) standby() {
 			ops = append(ops, fleet.Op{Kind: fleet.Warm, Instance: i.Name})
 		}
 	}
-	if missing := want.Count - len(kept); missing > 0 && r.mayStart() && outdated == 0 {
+	if missing := want.Count - len(kept); missing > 0 && r.mayStartOf(r.Template) && outdated == 0 {
 		if r.m.boots.template == r.Template && r.m.boots.failed > 0 {
 			missing = 1
 		}

@@ -19,14 +19,17 @@ const (
 	Warm   OpKind = "warm"   // create it, wait until it is ready, keep it out of service, paused if the policy says so
 	Enlist OpKind = "enlist" // it is a standby: let it run, wait until it is ready, register it
 	Recall OpKind = "recall" // it is draining and not stopped yet: register it again, strike it from the journal
+	Pull   OpKind = "pull"   // fetch an image from its registry, before an instance needs it
 	Revive OpKind = "revive" // it is dead and still registered: start its container again, wait until it is ready
 )
 
 // Op is one operation on one instance.
 type Op struct {
 	Kind     OpKind `json:"kind"`
-	Instance string `json:"instance"`
+	Instance string `json:"instance"`          // of a Pull it is the image
 	Failing  bool   `json:"failing,omitempty"` // of Drain and Remove: what it is serving will not be answered
+	// Template is the Hash of what a Start uses, when that is Plan.Earlier; empty for Plan.Template.
+	Template string `json:"template,omitempty"`
 }
 
 // OpState is an operation that was begun.
@@ -55,6 +58,7 @@ const (
 	Heal     Kind = "heal"      // fewer are there than were decided on
 	Replace  Kind = "replace"   // an instance died or froze
 	Roll     Kind = "roll"      // an instance is of an old template
+	Fetch    Kind = "fetch"     // an image is not on the engine
 	Resume   Kind = "resume"    // something begun by an orchestrator that is gone is brought to its end
 	Hold     Kind = "hold"      // something keeps the pool from being changed; no operations
 )
@@ -133,6 +137,10 @@ type Plan struct {
 	// Template is what instances are started from, with its Hash: the one declared, or the one an update was rolled back to.
 	Template spec.Template
 	Hash     string
+	// Earlier, with its hash, is what instances are started from that must not wait for an update which is on trial, or
+	// whose image is not there; zero when there is no such update.
+	Earlier     spec.Template
+	EarlierHash string
 }
 
 // Ops returns the operations of all decisions, in order.

@@ -11,6 +11,7 @@ type Snapshot struct {
 	Pool      spec.Pool  // the document in force, defaults filled in
 	Index     uint64     // Consul ModifyIndex of that document
 	Template  string     // Hash of Pool.Template
+	NoImage   bool       // the engine is known not to have the image of Pool.Template
 	Refused   string     // why a newer document or override is not in force; empty when there is none
 	Instances []Instance // ordered by number
 	// Stale is what Consul does not answer about, such as drain journals, and StaleSince since when: what it last said is

@@ -103,6 +103,10 @@ func (t *town) InspectContainer(_ context.Context, id string) (docker.Container,
 	return c, nil
 }
 
+func (t *town) InspectImage(context.Context, string) (docker.Image, error) {
+	return docker.Image{}, nil
+}
+
 func (t *town) Info(context.Context) (docker.Info, error) {
 	return docker.Info{Name: "host", CPUs: 4096, MemoryBytes: 4 << 40}, nil
 }

@@ -238,9 +238,28 @@ func (l *Loop) decide(ctx context.Context, d fleet.Declaration, v view, room *ro
 	if err := l.write(ctx, p, status, plan.Decisions, now); err != nil {
 		return err
 	}
+	ops := plan.Ops()
+	if plan.EarlierHash != "" {
+		var earlier []fleet.Op
+		ops, earlier = split(plan)
+		s.Pool.Template = plan.Earlier
+		l.Actor.Do(s.Pool, plan.EarlierHash, earlier)
+	}
 	s.Pool.Template = plan.Template
-	l.Actor.Do(s.Pool, plan.Hash, plan.Ops())
+	l.Actor.Do(s.Pool, plan.Hash, ops)
 	return l.leaveLearned(ctx, p, d.Name, now)
+}
+
+// split returns the operations of a plan by whether they use its template or the earlier one.
+func split(p fleet.Plan) (current, earlier []fleet.Op) {
+	for _, op := range p.Ops() {
+		if op.Template == p.EarlierHash {
+			earlier = append(earlier, op)
+		} else {
+			current = append(current, op)
+		}
+	}
+	return current, earlier
 }
 
 // leaveLearned writes what was learnt about a pool's load for a successor, when it is due and changed.

@@ -60,6 +60,8 @@ type world struct {
 	broken       map[string]bool // images whose containers exit at once
 	unready      map[string]bool // images whose containers never get ready
 	failing      map[string]bool // images that answer every other request with an error
+	absent       map[string]bool // images that the engine does not have
+	registry     map[string]bool // images that can be pulled
 	shared       bool            // what all instances depend on is gone: none is ready
 	consulAway   bool
 	engineAway   bool
@@ -107,7 +109,7 @@ func newWorld(t *testing.T) *world {
 	return &world{
 		t: t, began: now, servedAt: now, topics: map[string]uint64{}, changed: make(chan struct{}), index: 1,
 		kv: map[string]consul.KV{}, sessions: map[string]*session{}, registered: map[string]*registration{},
-		boxes: map[string]*box{}, listeners: map[chan docker.Event]bool{}, broken: map[string]bool{}, unready: map[string]bool{}, failing: map[string]bool{},
+		boxes: map[string]*box{}, listeners: map[chan docker.Event]bool{}, broken: map[string]bool{}, unready: map[string]bool{}, failing: map[string]bool{}, absent: map[string]bool{}, registry: map[string]bool{},
 		memory: 64 << 30, bootTime: 300 * time.Millisecond, drainTime: 200 * time.Millisecond,
 	}
 }
@@ -419,6 +421,9 @@ func (c *client) CreateContainer(ctx context.Context, s docker.ContainerSpec) (i
 		if c.w.boxes[s.Name] != nil {
 			return fmt.Errorf("create container %s: %w", s.Name, docker.ErrNameTaken)
 		}
+		if c.w.absent[s.Image] {
+			c.w.wrong("create %s from %s, which is not there", s.Name, s.Image)
+		}
 		c.leads("create " + s.Name)
 		return c.effect("create "+s.Name, func() error {
 			c.w.ids++
@@ -520,6 +525,31 @@ func (c *client) ListContainers(ctx context.Context, labels map[string]string) (
 	})
 	return list, err
 }
+
+func (c *client) InspectImage(ctx context.Context, reference string) (image docker.Image, err error) {
+	err = c.engine(ctx, func() error {
+		if c.w.absent[reference] {
+			return fmt.Errorf("inspect image %s: %w", reference, docker.ErrNotFound)
+		}
+		image.ID = reference
+		return nil
+	})
+	return image, err
+}
+
+func (c *client) PullImage(ctx context.Context, reference string, _ func(string)) error {
+	time.Sleep(pullTime)
+	return c.engine(ctx, func() error {
+		c.leads("pull " + reference)
+		if !c.w.registry[reference] {
+			return fmt.Errorf("pull image %s: %w", reference, docker.ErrNotFound)
+		}
+		return c.effect("pull "+reference, func() error { delete(c.w.absent, reference); return nil })
+	})
+}
+
+// pullTime is how long an image takes to come, or a registry to say that it has none.
+const pullTime = 5 * time.Second
 
 func (c *client) Info(ctx context.Context) (info docker.Info, err error) {
 	err = c.engine(ctx, func() error {

@@ -25,6 +25,7 @@ import (
 type Engine interface {
 	ListContainers(ctx context.Context, labels map[string]string) ([]docker.Container, error)
 	InspectContainer(ctx context.Context, nameOrID string) (docker.Container, error)
+	InspectImage(ctx context.Context, reference string) (docker.Image, error)
 	Info(ctx context.Context) (docker.Info, error)
 	Events(ctx context.Context, labels map[string]string, handle func(docker.Event)) error
 }
@@ -66,6 +67,8 @@ type Observer struct {
 	listedAt       time.Time               // when the list of containers was asked for
 	engineErr      error                   // why containers are not known; nil when they are
 	host           fleet.Host              // zero while it is not known
+	images         map[string]image        // that pools declare, by reference
+	imagesDue      chan struct{}           // another may be declared; made by Run
 	health         map[string]*health      // by service
 	measurements   map[string]*measurement // by pool
 	lanes          map[string]bool         // balancers that are being read, by base URL
@@ -86,6 +89,7 @@ func (o *Observer) Run(ctx context.Context) error {
 	o.overrides, o.overridesKnown = map[string]override{}, false
 	o.died, o.gone, o.toInspect = map[string]string{}, map[string]bool{}, map[string]bool{}
 	o.crews, o.engineErr, o.host = map[string]*crew{}, errNotYet, fleet.Host{}
+	o.images, o.imagesDue = map[string]image{}, make(chan struct{}, 1)
 	o.health, o.measurements = map[string]*health{}, map[string]*measurement{}
 	o.lanes, o.silent = map[string]bool{}, map[string]time.Time{}
 	o.pages, o.signalSlots = client(o.HTTP), make(chan struct{}, signalReaders)
@@ -96,6 +100,7 @@ func (o *Observer) Run(ctx context.Context) error {
 	parts.Go(func() { o.followEngine(ctx) })
 	parts.Go(func() { o.followDrains(ctx) })
 	parts.Go(func() { o.followOverrides(ctx) })
+	parts.Go(func() { o.followImages(ctx) })
 	parts.Go(func() { o.every(ctx, o.Poll, o.pollBalancers) })
 	parts.Go(func() { o.every(ctx, o.Scrape, o.scrape) })
 	parts.Go(func() { o.every(ctx, o.Scrape, o.readSignals) })
@@ -154,8 +159,12 @@ func (o *Observer) Snapshot(pool string, ops map[string]fleet.OpState, now time.
 	case !o.overridesKnown:
 		return fleet.Snapshot{}, errors.New("overrides are not known: consul has not answered yet")
 	}
+	known, ok := o.images[d.Pool.Template.Image]
+	if !ok {
+		return fleet.Snapshot{}, errors.New("it is not known whether image " + d.Pool.Template.Image + " is there: not asked yet")
+	}
 	asked := o.overrides[pool]
-	s := fleet.Snapshot{Pool: d.Pool, Index: d.Index, Template: d.Template, Refused: d.Refused, Override: asked.wanted.InForce(now)}
+	s := fleet.Snapshot{NoImage: known.missing, Pool: d.Pool, Index: d.Index, Template: d.Template, Refused: d.Refused, Override: asked.wanted.InForce(now)}
 	if asked.refused != "" {
 		s.Refused = strings.TrimPrefix(s.Refused+"; "+asked.refused, "; ")
 	}

@@ -76,6 +76,10 @@ func (o *Observer) declare(kvs []consul.KV) (services map[string]bool) {
 		}
 	}
 	o.declared, o.poolsKnown = declared, true
+	select {
+	case o.imagesDue <- struct{}{}:
+	default:
+	}
 	return services
 }
 

@@ -39,6 +39,8 @@ type world struct {
 	asked      map[string]int                                 // requests, by URL
 	lists      int                                            // of containers
 	listing    func()                                         // called when a list is made and not delivered yet; may be nil
+	absent     map[string]bool                                // images that the engine does not have
+	looks      int                                            // at images
 	inspected  int
 	consulAway bool
 	engineAway bool
@@ -54,7 +56,7 @@ func observed(t *testing.T, scene func(w *world, o *Observer)) {
 		w := &world{
 			t: t, topics: map[string]uint64{}, changed: make(chan struct{}), index: 1, kv: map[string]consul.KV{},
 			registered: map[string]consul.Instance{}, boxes: map[string]docker.Container{}, listeners: map[chan docker.Event]bool{},
-			pages: map[string]func(*http.Request) (string, error){}, asked: map[string]int{}, began: time.Now(),
+			pages: map[string]func(*http.Request) (string, error){}, asked: map[string]int{}, absent: map[string]bool{}, began: time.Now(),
 		}
 		o := &Observer{
 			Stack: "t", Engine: w, Consul: w, HTTP: &http.Client{Transport: w}, Poll: 250 * time.Millisecond, Scrape: time.Second,
@@ -248,6 +250,18 @@ func (w *world) InspectContainer(ctx context.Context, id string) (c docker.Conta
 		err = docker.ErrNotFound
 	}
 	return c, err
+}
+
+func (w *world) InspectImage(ctx context.Context, reference string) (i docker.Image, err error) {
+	missing := false
+	err = w.engine(ctx, func() {
+		w.looks++
+		missing = w.absent[reference]
+	})
+	if err == nil && missing {
+		err = docker.ErrNotFound
+	}
+	return i, err
 }
 
 func (w *world) Info(ctx context.Context) (i docker.Info, err error) {
