@@ -111,6 +111,7 @@ func New(c Config, registry registry, proxy proxy, log hclog.Logger) *Balancer {
 	for _, r := range c.Routes {
 		b.routes = append(b.routes, &route{
 			Route: r, config: c, registry: registry, proxy: proxy, memory: memory{lost: true},
+			lookup: lookup,
 			synced: b.metrics.syncSeconds.WithLabelValues(r.Service),
 			log:    log.With("service", r.Service, "backend", r.Backend),
 		})

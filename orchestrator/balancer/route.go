@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -32,14 +33,20 @@ type route struct {
 	config   Config
 	registry registry
 	proxy    proxy
+	lookup   func(context.Context, string) (netip.Addr, error)
 	synced   prometheus.Observer
 	log      hclog.Logger
 
 	memory   memory
-	started  bool     // memory has what HAProxy served when the companion came
-	quiet    bool     // the newest query of Consul failed
-	away     bool     // the newest round failed
-	problems []string // with the instances of the newest answer
+	started  bool                      // memory has what HAProxy served when the companion came
+	quiet    bool                      // the newest query of Consul failed
+	away     bool                      // the newest round failed
+	problems []string                  // with the instances of the newest answer
+	moves    map[string]move           // servers that run elsewhere than they are registered, by name
+	gone     map[string]netip.AddrPort // servers whose name nobody has, and the addresses they had
+	searched time.Time                 // when servers were last looked for by name
+	ask      func(func() findings)     // looks for servers in the background
+	asking   bool                      // and has not heard yet
 
 	view atomic.Pointer[view] // for the HTTP API; nil before the first round
 
@@ -80,12 +87,26 @@ func (r *route) run(ctx context.Context) error {
 	group.Go(func() error { return r.watch(ctx, answers) })
 	ticker := time.NewTicker(r.config.Resync)
 	defer ticker.Stop()
+	found := make(chan findings)
+	r.ask = func(question func() findings) {
+		group.Go(func() error {
+			select {
+			case found <- question():
+			case <-ctx.Done():
+			}
+			return nil
+		})
+	}
 	r.round(ctx)
 	for {
 		select {
 		case <-ctx.Done():
 			return group.Wait()
 		case <-ticker.C:
+			r.round(ctx)
+			r.inquire(ctx)
+		case f := <-found:
+			r.asking, r.gone, r.moves = false, f.gone, f.moves
 			r.round(ctx)
 		case a := <-answers:
 			r.hear(a)
@@ -156,7 +177,7 @@ func (r *route) round(ctx context.Context) {
 	r.memory = r.memory.follow(r.leaving(ctx), r.config.AllowEmpty, time.Now())
 	r.logHeld(before)
 	if err == nil {
-		err = errors.Join(r.apply(ctx, compare(backend.Servers, r.memory.serve)), r.giveUp(ctx, backend.Servers))
+		err = errors.Join(r.apply(ctx, compare(backend.Servers, r.placed())), r.giveUp(ctx, backend.Servers))
 	}
 	r.finish(ctx, err)
 }
@@ -244,6 +265,12 @@ func (r *route) change(ctx context.Context, c change) error {
 
 // cause says why a change is made.
 func (r *route) cause(c change) string {
+	if m, ok := r.moves[c.server]; ok && c.to.address == m.to {
+		return "consul is silent, and it was found there by its name"
+	}
+	if _, ok := r.gone[c.server]; ok {
+		return "nobody has its name"
+	}
 	if why, ok := r.memory.held[c.server]; ok {
 		return "haproxy lost it; held: " + why
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -108,6 +109,7 @@ type fakeHAProxy struct {
 	servers  map[string]*Server
 	commands []string
 	held     int
+	names    map[string]string // addresses of containers by name; nil where names say nothing
 }
 
 func newFakeHAProxy() *fakeHAProxy { return &fakeHAProxy{servers: map[string]*Server{}} }
@@ -130,6 +132,16 @@ func (f *fakeHAProxy) Backend(_ context.Context, name string) (Backend, error) {
 	}
 	slices.SortFunc(b.Servers, func(a, b Server) int { return strings.Compare(a.Name, b.Name) })
 	return b, nil
+}
+
+// lookup is how a companion beside this HAProxy finds containers by name.
+func (f *fakeHAProxy) lookup(_ context.Context, name string) (netip.Addr, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if ip, ok := f.names[name]; ok {
+		return netip.ParseAddr(ip)
+	}
+	return netip.Addr{}, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
 }
 
 func (f *fakeHAProxy) do(command, name string, change func(*Server) error) error {
@@ -208,6 +220,7 @@ func inBubble(t *testing.T, allowEmpty bool, test func(t *testing.T, c *fakeCons
 		c, h, log := newFakeConsul(), newFakeHAProxy(), new(bytes.Buffer)
 		config := Config{Stack: "t", Routes: []Route{{"cse", "cse"}}, AllowEmpty: allowEmpty, Resync: DefaultResync}
 		b := New(config, c, h, hclog.New(&hclog.LoggerOptions{Output: log, Level: hclog.Info}))
+		b.routes[0].lookup = h.lookup
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- b.Run(ctx) }()
