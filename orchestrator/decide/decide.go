@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/viot-project/viot/infra/spec"
 	"github.com/viot-project/viot/orchestrator/fleet"
 )
 
@@ -16,6 +17,9 @@ func Decide(s fleet.Snapshot, m Memory, now time.Time) (fleet.Plan, Memory) {
 	policy := s.Pool.Policy
 	if !m.begun {
 		m.begun = true
+		if m.rollout.Phase == spec.RolloutWatched { // what a trial has shown is not handed on, and another's clock may be wrong
+			m.rollout.Since = now
+		}
 		if size := min(max(m.desired, count.Live, policy.Min), policy.Max); size != m.desired {
 			m.desired, m.cause = size, fmt.Sprintf("%d found, min is %d and max is %d", count.Live, policy.Min, policy.Max)
 		}

@@ -62,9 +62,10 @@ func (r *round) bury() {
 			continue
 		}
 		cause := i.Name + " died: " + i.Detail
+		lived := r.now.Sub(i.StartedAt) // less than nothing if the clock was set back
 		if i.Paused {
 			cause = i.Name + " is frozen: " + i.Detail
-		} else if !i.StartedAt.IsZero() && r.now.Sub(i.StartedAt) < bootEarly {
+		} else if !i.StartedAt.IsZero() && lived >= 0 && lived < bootEarly {
 			r.m.boots.fail(i.Template, cause, r.now)
 		}
 		r.lost++

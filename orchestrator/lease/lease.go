@@ -185,12 +185,12 @@ func (s *sighting) look(kv consul.KV, now time.Time) time.Duration {
 
 // bid tries to lock the key with a new session; nil without an error when another was faster.
 func (l *Lease) bid(ctx context.Context) (*Term, error) {
-	began := time.Now()
+	began := now()
 	session, err := l.Consul.CreateSession(ctx, "viot orchestrator "+l.Identity, sessionTTL)
 	if err != nil {
 		return nil, err
 	}
-	value, err := json.Marshal(holder{Identity: l.Identity, Since: began})
+	value, err := json.Marshal(holder{Identity: l.Identity, Since: began.at})
 	if err != nil {
 		return nil, fmt.Errorf("write leader key: %w", err)
 	}
@@ -199,7 +199,7 @@ func (l *Lease) bid(ctx context.Context) (*Term, error) {
 		return nil, errors.Join(err, l.destroy(ctx, session))
 	}
 	l.setHolder(l.Identity)
-	return &Term{lease: l, session: session, since: began, renewedAt: began}, nil
+	return &Term{lease: l, session: session, since: began.at, renewedAt: began}, nil
 }
 
 // destroy ends a session even when ctx has ended.
@@ -280,7 +280,7 @@ func (l *Lease) renew(ctx context.Context, term *Term) error {
 func (l *Lease) beat(ctx context.Context, term *Term) error {
 	h := holder{Identity: l.Identity, Since: term.since}
 	for wait := beatEvery; pause(ctx, wait); {
-		began := time.Now()
+		began := now()
 		wait = beatEvery
 		h.Beat++
 		held, err := l.beatOnce(ctx, term.session, h)

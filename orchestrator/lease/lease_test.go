@@ -82,7 +82,7 @@ func TestLeaseOnRealConsul(t *testing.T) {
 	if err := term.Write(ctx, fleet.Write{Key: "viot/t/x", Value: []byte("3")}); !errors.Is(err, ErrLost) {
 		t.Errorf("write after giving up: %v, want ErrLost", err)
 	}
-	stale := &Term{lease: a.Lease, session: term.session, renewedAt: time.Now()} // one that slept through it
+	stale := &Term{lease: a.Lease, session: term.session, renewedAt: now()} // one that slept through it
 	if err := stale.Write(ctx, fleet.Write{Key: "viot/t/x", Value: []byte("3")}); !errors.Is(err, consul.ErrNotLeader) {
 		t.Errorf("write with a session that ended: %v, want ErrNotLeader", err)
 	}

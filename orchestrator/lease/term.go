@@ -16,7 +16,7 @@ type Term struct {
 	since   time.Time
 
 	mu        sync.Mutex
-	renewedAt time.Time // when the newest beat that succeeded began; carries the monotonic clock
+	renewedAt moment // when the newest beat that succeeded began
 	ended     bool
 }
 
@@ -29,16 +29,14 @@ func (t *Term) Check() error {
 	return nil
 }
 
-// left is for how long the term lasts without another beat. The monotonic clock stands still while a machine is
-// suspended and the other may be set back, so the one that has gone further counts.
+// left is for how long the term lasts without another beat.
 func (t *Term) left() time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.ended {
 		return 0
 	}
-	now := time.Now()
-	return TTL - max(now.Sub(t.renewedAt), now.Round(0).Sub(t.renewedAt.Round(0)))
+	return TTL - now().since(t.renewedAt)
 }
 
 // Write makes all the writes or none, and only while this orchestrator leads.
@@ -49,7 +47,7 @@ func (t *Term) Write(ctx context.Context, writes ...fleet.Write) error {
 	return t.lease.Consul.WriteFenced(ctx, t.lease.Key, t.session, writes)
 }
 
-func (t *Term) renewed(at time.Time) {
+func (t *Term) renewed(at moment) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.renewedAt = at

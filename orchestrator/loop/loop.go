@@ -348,7 +348,8 @@ func (l *Loop) write(ctx context.Context, p *pool, status spec.Status, decisions
 	unchanged.UpdatedAt = p.written.UpdatedAt
 	p.status = status
 	rollout := p.memory.Rollout()
-	if unchanged == p.written && rollout.Same(p.rollout) && len(decisions) == 0 && now.Sub(p.written.UpdatedAt) < statusEvery {
+	age := now.Sub(p.written.UpdatedAt) // below 0 when a predecessor's clock was ahead
+	if unchanged == p.written && rollout.Same(p.rollout) && len(decisions) == 0 && age >= 0 && age < statusEvery {
 		p.status = p.written
 		return nil
 	}

@@ -68,7 +68,8 @@ type world struct {
 	balancerAway bool
 	metricsAway  bool
 
-	memory int64 // of the host
+	memory int64         // of the host
+	skew   time.Duration // of the engine's clock
 
 	rps      float64
 	arrived  float64
@@ -479,7 +480,7 @@ func (c *client) InspectContainer(ctx context.Context, id string) (container doc
 			return docker.ErrNotFound
 		}
 		container = b.container()
-		container.StartedAt, container.ExitCode = b.startedAt, b.exitCode
+		container.StartedAt, container.ExitCode = b.startedAt.Round(0).Add(c.w.skew), b.exitCode
 		return nil
 	})
 	return container, err
