@@ -245,7 +245,7 @@ func (r *round) rolling() (n int, template string, fresh int) {
 // earlier one while the one declared is on trial or its image is not there.
 func (r *round) source() string {
 	o := &r.m.rollout
-	if r.reversible() && (o.Phase == spec.RolloutCanary || o.Phase == spec.RolloutWatched || r.waits) {
+	if o.Reversible() && (o.Phase == spec.RolloutCanary || o.Phase == spec.RolloutWatched || r.waits) {
 		return o.FromHash
 	}
 	return r.Template
