@@ -123,9 +123,9 @@ func (e *ownEngine) start() {
 	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
 		if err := e.client.Check(context.Background()); err == nil {
 			return
-		} else if time.Since(began) > recovery {
+		} else if time.Since(began) > giveUp {
 			text, _ := os.ReadFile(log.Name())
-			e.t.Fatalf("the engine does not answer after %s: %v:\n%s", recovery, err, text)
+			e.t.Fatalf("the engine does not answer after %s: %v:\n%s", giveUp, err, text)
 		}
 	}
 }
@@ -186,8 +186,8 @@ func (s *engineScene) settled(after string) (addresses map[string]string, took t
 		if problem == nil {
 			return addresses, time.Since(began)
 		}
-		if time.Since(began) > recovery {
-			s.t.Fatalf("%s: not as declared after %s: %v", after, recovery, problem)
+		if time.Since(began) > giveUp {
+			s.t.Fatalf("%s: not as declared after %s: %v", after, giveUp, problem)
 		}
 	}
 }

@@ -32,7 +32,7 @@ func TestInstancesAreRevivedWhileConsulIsAway(t *testing.T) {
 	s.must(err)
 	tree, err := load.Prepare(ctx, stack.MCA, "cse-in", "silence")
 	s.must(err)
-	s.recovered("start")
+	s.recovered("start", time.Now())
 	before := testkit.Instances(t, stack.Name, pool)
 
 	var reads load.Tally
@@ -73,7 +73,7 @@ func TestInstancesAreRevivedWhileConsulIsAway(t *testing.T) {
 	for _, c := range servers {
 		s.must(s.engine.StartContainer(ctx, c.ID))
 	}
-	t.Logf("as it should be %s after Consul's return", s.recovered("Consul's return").Round(10*time.Millisecond))
+	t.Logf("as it should be %s after Consul's return", s.recovered("Consul's return", time.Now()).Round(10*time.Millisecond))
 	stop()
 	done.Wait()
 	if after := testkit.Instances(t, stack.Name, pool); fmt.Sprint(after) != fmt.Sprint(before) {
@@ -95,8 +95,8 @@ func (s *scene) served(names []string) {
 	// A connection of its own for each request, or HAProxy may go on with the server that it has.
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 30 * time.Second}
 	for began := time.Now(); len(missing) > 0; time.Sleep(20 * time.Millisecond) {
-		if time.Since(began) > recovery {
-			s.t.Fatalf("%v do not serve after %s", missing, recovery)
+		if time.Since(began) > giveUp {
+			s.t.Fatalf("%v do not serve after %s", missing, giveUp)
 		}
 		response, err := client.Get(s.stack.MCA + "/cse-in")
 		if err != nil {
