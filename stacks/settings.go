@@ -51,7 +51,7 @@ func readSettings(ctx *pulumi.Context) (settings, error) {
 	s := settings{
 		min: r.whole("min", 0, 1000), max: r.whole("max", 1, 1000),
 		targetUtilisation: r.number("targetUtilisation", 0.01, 1),
-		scaleInAfter:      r.duration("scaleInAfter"),
+		scaleInAfter:      r.durationOrAuto("scaleInAfter"),
 		policy:            r.policy("policy"),
 		cpus:              r.number("cpus", 0, 1024),
 		memoryMiB:         r.whole("memoryMiB", 0, 1<<20),
@@ -157,11 +157,15 @@ func (r *reader) number(key string, least, most float64) float64 {
 	return n
 }
 
-func (r *reader) duration(key string) time.Duration {
+// durationOrAuto is the duration of a key; 0 where it is left to be learned.
+func (r *reader) durationOrAuto(key string) time.Duration {
 	text := r.get(key)
+	if text == "auto" {
+		return 0
+	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d <= 0 {
-		r.bad(key, "%q: want a time such as 30s or 5m", text)
+		r.bad(key, "%q: want a time such as 30s or 5m, or auto", text)
 	}
 	return d
 }

@@ -187,7 +187,7 @@ func (p *PoolPolicy) Annotate(a infer.Annotator) {
 	a.Describe(&p.Min, "Least number of instances, 0 or more. With 0 the pool sleeps without requests; the load balancer holds the first ones meanwhile.")
 	a.Describe(&p.Max, "Greatest number of instances, at least 1 and at least min.")
 	a.Describe(&p.TargetUtilisation, "Share of an instance's capacity to use, more than 0 and at most 1.")
-	a.Describe(&p.ScaleInAfter, "How long fewer instances must have been enough before some are removed. Default: 30s.")
+	a.Describe(&p.ScaleInAfter, "How long fewer instances must have been enough before some are removed. Default: learned, twenty boots, from 10s to 1m.")
 	a.Describe(&p.ZeroAfter, "How long a pool whose min is 0 must have had no request before its last instance goes. Default: 5m.")
 	a.Describe(&p.SLO, "Objective to meet beside the utilisation: \"p95 <= 100ms\" bounds the latency of 95 % of requests, \"wait <= 0.05\" the share that finds no instance free. Default: none.")
 	a.Describe(&p.Signals, "Further measures of load. Each votes for a size; the largest vote wins.")

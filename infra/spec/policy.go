@@ -14,7 +14,8 @@ type Policy struct {
 	Max               int     `json:"max"`
 	TargetUtilisation float64 `json:"targetUtilisation"` // share of an instance's capacity to use, (0, 1]
 
-	// ScaleInAfter is how long fewer instances must have been enough; 0 is DefaultScaleInAfter.
+	// ScaleInAfter is how long fewer instances must have been enough; 0 is learned: twenty times what an instance takes until
+	// it serves, at least LeastScaleInAfter and at most MostScaleInAfter, and DefaultScaleInAfter until one was seen booting.
 	ScaleInAfter Duration `json:"scaleInAfter,omitempty"`
 	// ZeroAfter is how long a pool whose Min is 0 must have had no request before its last instance goes; 0 is DefaultZeroAfter.
 	ZeroAfter Duration `json:"zeroAfter,omitempty"`
@@ -126,6 +127,8 @@ const AlgorithmViot = "viot"
 // Defaults for zero fields of a policy.
 const (
 	DefaultScaleInAfter  = 30 * time.Second
+	LeastScaleInAfter    = 10 * time.Second
+	MostScaleInAfter     = time.Minute
 	DefaultZeroAfter     = 5 * time.Minute
 	DefaultSeasonSteps   = 288 // of 5 minutes
 	DefaultCanaryFor     = 30 * time.Second
@@ -134,9 +137,6 @@ const (
 
 // WithDefaults returns p with every zero field that has a default filled in.
 func (p Policy) WithDefaults() Policy {
-	if p.ScaleInAfter == 0 {
-		p.ScaleInAfter = Duration(DefaultScaleInAfter)
-	}
 	if p.ZeroAfter == 0 {
 		p.ZeroAfter = Duration(DefaultZeroAfter)
 	}
@@ -175,7 +175,10 @@ func (p Policy) problems() (problems []error) {
 	if !(p.TargetUtilisation > 0 && p.TargetUtilisation <= 1) {
 		bad("targetUtilisation %v: want more than 0 and at most 1", p.TargetUtilisation)
 	}
-	for field, d := range map[string]Duration{"scaleInAfter": p.ScaleInAfter, "zeroAfter": p.ZeroAfter, "update.canaryFor": p.Update.CanaryFor} {
+	if p.ScaleInAfter < 0 {
+		bad("scaleInAfter %s: want 0 (learned) or more", p.ScaleInAfter)
+	}
+	for field, d := range map[string]Duration{"zeroAfter": p.ZeroAfter, "update.canaryFor": p.Update.CanaryFor} {
 		if d <= 0 {
 			bad("%s %s: want more than 0", field, d)
 		}

@@ -30,9 +30,9 @@ func TestParsePoolFillsDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := []any{p.Service.Name, p.Service.ReadinessPath, p.Service.MetricsPath, p.Service.Metrics, p.Template.StopGrace,
-		p.Service.BootTimeout, p.Service.DrainTimeout, p.Policy.ScaleInAfter}
+		p.Service.BootTimeout, p.Service.DrainTimeout, p.Policy.ZeroAfter}
 	want := []any{"cse", "/readyz", "/metrics", Metrics{"http_requests_total", "process_cpu_seconds_total", "http_requests_in_flight", ""},
-		Duration(DefaultStopGrace), Duration(DefaultBootTimeout), Duration(DefaultDrainTimeout), Duration(DefaultScaleInAfter)}
+		Duration(DefaultStopGrace), Duration(DefaultBootTimeout), Duration(DefaultDrainTimeout), Duration(DefaultZeroAfter)}
 	for i := range want {
 		if got[i] != want[i] {
 			t.Errorf("default %d: got %v, want %v", i, got[i], want[i])

@@ -63,7 +63,8 @@ type round struct {
 func (r *round) learn() {
 	m := &r.m
 	m.next = max(m.next, 1)
-	for _, i := range r.Instances {
+	for k := range r.Instances {
+		i := &r.Instances[k]
 		m.next = max(m.next, i.Number+1)
 	}
 	for _, e := range r.Ended {
@@ -77,7 +78,8 @@ func (r *round) learn() {
 			r.spoil(e.Instance)
 		}
 	}
-	for _, i := range r.Instances {
+	for k := range r.Instances {
+		i := &r.Instances[k]
 		if i.State == fleet.Ready && i.Template == m.boots.template &&
 			r.now.Sub(i.Since) >= bootSteady && r.now.Sub(m.boots.at) >= bootSteady {
 			m.boots = boots{}

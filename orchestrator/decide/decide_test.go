@@ -240,7 +240,7 @@ func TestDecideScaleIn(t *testing.T) {
 	if got, want := text(p), "drain 4, drain 2, drain 3"; got != want {
 		t.Fatalf("plan = %q, want %q: several at once, least in flight first, then the newest", got, want)
 	}
-	if window := time.Duration(c.s.Pool.Policy.ScaleInAfter); after < window || after > window+6*time.Second {
+	if window := spec.DefaultScaleInAfter; after < window || after > window+6*time.Second {
 		t.Errorf("scaled in after %v, want soon after %v", after, window)
 	}
 	if got, want := p.Decisions[0].Cause, "no more than 1 needed for 30s, min is 2"; got != want {

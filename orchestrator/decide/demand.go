@@ -2,19 +2,51 @@ package decide
 
 import (
 	"fmt"
+	"math"
 	"time"
 )
 
 // need is how many instances so many requests per second ask for: by the share of an instance to use, and by the objective.
 func (r *sizing) need(perSecond float64) int {
-	erlangs := perSecond * r.v.service.seconds
-	n := instances(erlangs / r.perInstance)
-	if o, ok := r.objective(); ok && erlangs > 0 {
+	n := r.within(perSecond)
+	if o, ok := r.objective(); ok && perSecond > 0 {
 		s := r.station()
 		byObjective, _, _ := s.staff(perSecond*s.seconds, o)
 		n = max(n, byObjective)
 	}
 	return n
+}
+
+// within is how many instances keep so many requests per second within the share of an instance to use: the policy's, or
+// where an objective says what is needed and arrivals are steady, as much more as keeps it at all but rare moments.
+func (r *sizing) within(perSecond float64) int {
+	n := instances(perSecond * r.v.service.seconds / r.perInstance)
+	o, ok := r.objective()
+	if !ok || perSecond <= 0 {
+		return n
+	}
+	s := r.station()
+	if steady, ok := s.steady(perSecond*(1+r.v.burst.now(r.now))*s.seconds, o); ok {
+		n = min(n, max(steady, instances(perSecond*r.v.service.seconds/(r.capacity*busiest))))
+	}
+	return n
+}
+
+// learnBurst compares what came with what the pool was sized for, and how long requests stay with the objective.
+func (r *sizing) learnBurst() {
+	if !r.load.known {
+		return
+	}
+	v, total := r.v, r.Work.Requests
+	if v.source == fromBalancers {
+		total = r.Arrivals.Total
+	}
+	v.burst.learn(total, r.expected, v.arrivals.dispersion(), r.ahead, r.now)
+	// In the mean they stay inFlight ÷ perSecond, by Little's law. What varies as much as its mean has the share of the
+	// objective beyond that many means.
+	if o, ok := r.objective(); ok && o.seconds > 0 && r.inFlight*-math.Log(o.share) > r.load.perSecond*o.seconds && r.inFlight > 1 {
+		v.burst.missed(r.now)
+	}
 }
 
 // voteDemand asks for what keeps instances within the share of their capacity that the policy lets use.
@@ -27,7 +59,7 @@ func (r *sizing) voteDemand() {
 			v.abstains = "arrivals are not known yet"
 		}
 	case r.v.service.seconds > 0:
-		v.need, v.why = instances(r.demand/r.perInstance), (*sizing).whyDemand
+		v.need, v.why = r.within(r.load.perSecond), (*sizing).whyDemand
 	case r.busy:
 		v.value = r.cpu()
 		v.need, v.why = instances(v.value/r.perInstance), (*sizing).whyCPU
@@ -45,8 +77,12 @@ func (r *sizing) whyDemand(v *vote) string {
 	if r.v.service.byStay {
 		what = "ms in service"
 	}
-	return fmt.Sprintf("%s arrivals/s × %s %s = %s cores, at %s cores an instance",
-		number(r.load.perSecond), number(r.v.service.seconds*1000), what, number(v.value), number(r.perInstance))
+	share := "at " + number(r.perInstance) + " cores an instance"
+	if v.need < instances(v.value/r.perInstance) {
+		share = fmt.Sprintf("and surprises of %s %% beside what keeps %s", number(100*r.v.burst.now(r.now)), r.Pool.Policy.SLO)
+	}
+	return fmt.Sprintf("%s arrivals/s × %s %s = %s cores, %s",
+		number(r.load.perSecond), number(r.v.service.seconds*1000), what, number(v.value), share)
 }
 
 func (r *sizing) whyCPU(v *vote) string {
@@ -134,7 +170,7 @@ func (r *sizing) voteTrend() {
 	if !ok || slope <= 0 || expected <= r.load.perSecond {
 		return
 	}
-	r.slope = slope
+	r.slope, r.expected = slope, max(r.expected, expected)
 	r.v.ballot.cast(vote{voter: "trend", need: r.need(expected), value: expected, why: (*sizing).whyTrend})
 }
 

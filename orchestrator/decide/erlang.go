@@ -49,6 +49,35 @@ type objective struct {
 	share   float64
 }
 
+const (
+	// rare is the share of moments at which more may be there than the objective lets, for a pool that is as steady as
+	// its arrivals.
+	rare = 1e-3
+	// busiest is the share of an instance that is used at most, however steady arrivals are.
+	busiest = 0.92
+)
+
+// steady returns the fewest instances that, offered a Erlangs, have at all but rare moments so few requests that the
+// share of the objective is answered in time, as servers share themselves among requests; ok is false when the
+// objective leaves no room for that.
+func (s station) steady(a float64, o objective) (n int, ok bool) {
+	times := o.seconds / s.seconds / -math.Log(o.share) // as many requests as servers slow each down that much
+	if !(times > 1) || a <= 0 {
+		return 0, false
+	}
+	const most = 1 << 17
+	a /= s.spread
+	b := 1.0
+	for i := 1; i < most; i++ {
+		c := float64(i)
+		b = a * b / (c + a*b)
+		if c > a && delayed(c, a, b)*math.Pow(a/c, (times-1)*c) <= rare {
+			return instances(c * s.spread / float64(s.servers)), true
+		}
+	}
+	return 0, false
+}
+
 // staff returns the fewest instances that reach an objective when offered a Erlangs of their servers, and the share that
 // is then expected. Arrivals that come in bunches are reckoned with by Hayward's rule: as if their size were the unit.
 // An objective that even an idle instance misses is replaced by the same share of waiting; then possible is false.

@@ -8,6 +8,7 @@ type Learned struct {
 	StaySeconds    float64 `json:"staySeconds,omitempty"`    // a request stays when few are there
 	BootSeconds    float64 `json:"bootSeconds,omitempty"`    // from start to service, in the mean
 	BootOffSeconds float64 `json:"bootOffSeconds,omitempty"` // mean distance from it
+	Burst          float64 `json:"burst,omitempty"`          // largest surprise of late, as a share of what was reckoned with
 	Season         *Season `json:"season,omitempty"`         // nil when nothing is known
 }
 
@@ -22,7 +23,7 @@ type Season struct {
 
 // Known says whether anything has been learnt.
 func (l Learned) Known() bool {
-	return l.ServiceSeconds > 0 || l.IdleCores > 0 || l.StaySeconds > 0 || l.BootSeconds > 0 || l.Season != nil
+	return l.ServiceSeconds > 0 || l.IdleCores > 0 || l.StaySeconds > 0 || l.BootSeconds > 0 || l.Burst > 0 || l.Season != nil
 }
 
 const mostSteps = 1440 // of a day, as many as a policy may ask for
@@ -32,6 +33,7 @@ func NewViot(l Learned) *Viot {
 	v := &Viot{}
 	v.service.seconds, v.service.idle, v.service.stay = sane(l.ServiceSeconds), sane(l.IdleCores), sane(l.StaySeconds)
 	v.boot.mean, v.boot.off = sane(l.BootSeconds), sane(l.BootOffSeconds)
+	v.burst.largest = min(sane(l.Burst), burstMost)
 	if s := l.Season; s != nil && s.Steps > 0 && s.Steps <= mostSteps && len(s.Rates) == weekDays*s.Steps && len(s.Seen) == len(s.Rates) {
 		v.season = season{steps: s.Steps, slots: make([]slot, len(s.Rates)), before: -1, now: -1, naive: sane(s.Naive), own: sane(s.Seasons)}
 		for i := range v.season.slots {
@@ -54,7 +56,7 @@ func sane(x float64) float64 {
 func (v *Viot) Learned() Learned {
 	l := Learned{
 		ServiceSeconds: v.service.seconds, IdleCores: v.service.idle, StaySeconds: v.service.stay,
-		BootSeconds: v.boot.mean, BootOffSeconds: v.boot.off,
+		BootSeconds: v.boot.mean, BootOffSeconds: v.boot.off, Burst: v.burst.largest,
 	}
 	if v.season.steps > 0 {
 		s := &Season{Steps: v.season.steps, Naive: v.season.naive, Seasons: v.season.own}

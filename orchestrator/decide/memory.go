@@ -47,6 +47,15 @@ func (m Memory) With(rules Rules) Memory {
 	return m
 }
 
+// Terse returns m for rounds of which only the plan is read: votes are put in words only when the size changes.
+func (m Memory) Terse() Memory {
+	m.inForce.terse = true
+	if v, ok := m.inForce.sizer.(*Viot); ok {
+		v.terse = true
+	}
+	return m
+}
+
 // Learned is what viot's rule has learnt about the pool's load; while another is in force, what it had learnt before.
 func (m Memory) Learned() Learned {
 	if v, ok := m.inForce.sizer.(*Viot); ok {

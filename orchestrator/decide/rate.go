@@ -13,6 +13,7 @@ type rate struct {
 	steady       bool    // no change was found lately
 	spread       float64 // variance of counts over that of a Poisson process, in the mean; 0 until known
 	grewAt       time.Time
+	begun        time.Time // of the first reading, from which those of readings count
 }
 
 // ring is the newest readings of a counter.
@@ -23,7 +24,7 @@ type ring struct {
 }
 
 type reading struct {
-	at    time.Time
+	at    float64 // seconds
 	total float64
 }
 
@@ -32,9 +33,9 @@ const (
 	// sigmas is how far off, in standard deviations, arrivals must be before the mean over a shorter time is believed,
 	// and so a trend. At 4, chance alone is believed about once in a quarter of an hour.
 	sigmas = 4
-	// shortest is the least time between two readings that are both kept: closer ones say nothing.
-	shortest  = 100 * time.Millisecond
-	coarsest  = 4 * time.Second // between two coarse readings
+	// shortest is the least time, in seconds, between two readings that are both kept: closer ones say nothing.
+	shortest  = 0.1
+	coarsest  = 4 // seconds between two coarse readings
 	spreadMax = 25
 	// unexplained is by how much more than chance readings may be off a line that is believed.
 	unexplained = 2
@@ -50,33 +51,37 @@ func (r *ring) add(p reading) {
 }
 
 // add takes a reading in. A counter that fell, or a clock that did, begins anew.
-func (r *rate) add(at time.Time, total float64) {
+func (r *rate) add(when time.Time, total float64) {
 	if r.fine.n > 0 {
 		last := r.fine.back(0)
-		switch {
-		case at.Before(last.at) || total < last.total || math.IsNaN(total):
+		switch at := when.Sub(r.begun).Seconds(); {
+		case at < last.at || total < last.total || math.IsNaN(total):
 			*r = rate{}
-		case at.Sub(last.at) < shortest:
+		case at-last.at < shortest:
 			return
 		case total > last.total:
-			r.grewAt = at
+			r.grewAt = when
 		}
 	}
+	if r.fine.n == 0 {
+		r.begun = when
+	}
+	at := when.Sub(r.begun).Seconds()
 	r.vary(at, total)
 	r.fine.add(reading{at, total})
-	if r.coarse.n == 0 || at.Sub(r.coarse.back(0).at) >= coarsest {
+	if r.coarse.n == 0 || at-r.coarse.back(0).at >= coarsest {
 		r.coarse.add(reading{at, total})
 	}
 }
 
 // vary learns how much more counts vary than chance explains, as long as their mean does not change.
-func (r *rate) vary(at time.Time, total float64) {
+func (r *rate) vary(at, total float64) {
 	if !r.steady || r.fine.n == 0 {
 		return
 	}
 	last := r.fine.back(0)
 	perSecond, ok := r.perSecond()
-	expected := perSecond * at.Sub(last.at).Seconds()
+	expected := perSecond * (at - last.at)
 	if !ok || expected < 1 {
 		return
 	}
@@ -100,7 +105,7 @@ func (r *rate) perSecond() (estimate float64, ok bool) {
 	begun := false
 	r.steady = true
 	consider := func(oldest reading) {
-		seconds := newest.at.Sub(oldest.at).Seconds()
+		seconds := newest.at - oldest.at
 		count := newest.total - oldest.total
 		expected := estimate * seconds
 		if off := math.Abs(count - expected); !begun || off > sigmas*math.Sqrt(dispersion*expected)+2 {
@@ -109,7 +114,7 @@ func (r *rate) perSecond() (estimate float64, ok bool) {
 		}
 		begun = true
 	}
-	for i := r.coarse.n - 1; i >= 1 && r.coarse.back(i).at.Before(r.fine.back(r.fine.n-1).at); i /= 2 {
+	for i := r.coarse.n - 1; i >= 1 && r.coarse.back(i).at < r.fine.back(r.fine.n-1).at; i /= 2 {
 		consider(r.coarse.back(i))
 	}
 	for i := r.fine.n - 1; i >= 1; i /= 2 {
@@ -134,13 +139,13 @@ func (r *ring) line(by time.Duration, dispersion float64) (perSecond, slope floa
 		return 0, 0, false
 	}
 	oldest, newest := r.back(r.n-1), r.back(0)
-	span := newest.at.Sub(oldest.at).Seconds()
+	span := newest.at - oldest.at
 	mean := (newest.total - oldest.total) / span
 	var along, across float64
 	for i := 0; i+1 < r.n; i++ {
 		b, a := r.back(i), r.back(i+1)
-		seconds := b.at.Sub(a.at).Seconds()
-		centre := (a.at.Sub(oldest.at).Seconds()+b.at.Sub(oldest.at).Seconds())/2 - span/2
+		seconds := b.at - a.at
+		centre := (a.at+b.at)/2 - oldest.at - span/2
 		along += centre * (b.total - a.total - mean*seconds)
 		across += centre * centre * seconds
 	}
@@ -155,7 +160,7 @@ func (r *ring) line(by time.Duration, dispersion float64) (perSecond, slope floa
 	// A step is no trend: each quarter must go on where the one before was, in part at least.
 	q, quarter := (r.n-1)/4, func(from, to int) float64 {
 		a, b := r.back(from), r.back(to)
-		return (b.total - a.total) / b.at.Sub(a.at).Seconds()
+		return (b.total - a.total) / (b.at - a.at)
 	}
 	const part = 0.3
 	for i := range 3 {
@@ -168,8 +173,8 @@ func (r *ring) line(by time.Duration, dispersion float64) (perSecond, slope floa
 	left := 0.0
 	for i := 0; i+1 < r.n; i++ {
 		b, a := r.back(i), r.back(i+1)
-		seconds := b.at.Sub(a.at).Seconds()
-		centre := (a.at.Sub(oldest.at).Seconds()+b.at.Sub(oldest.at).Seconds())/2 - span/2
+		seconds := b.at - a.at
+		centre := (a.at+b.at)/2 - oldest.at - span/2
 		expected := max((mean+slope*centre)*seconds, 0.5)
 		off := b.total - a.total - expected
 		left += off * off / expected

@@ -37,7 +37,8 @@ func (r *round) decide(kind fleet.Kind, cause string, ops ...fleet.Op) {
 
 // resume takes up what an orchestrator that is gone had begun.
 func (r *round) resume() {
-	for _, i := range r.Instances {
+	for k := range r.Instances {
+		i := &r.Instances[k]
 		switch {
 		case i.Op != "":
 		case i.State == fleet.Draining && r.m.desired > r.count.Live && r.recallable(i, r.source()):
@@ -57,7 +58,8 @@ func (r *round) resume() {
 // bury removes what is left of dead instances. One that somebody paused is as good as dead: it answers nothing, and whatever
 // it was serving is to be repeated elsewhere.
 func (r *round) bury() {
-	for _, i := range r.Instances {
+	for k := range r.Instances {
+		i := &r.Instances[k]
 		if i.State != fleet.Dead || i.Op != "" {
 			continue
 		}
@@ -79,11 +81,12 @@ func (r *round) bury() {
 func (r *round) condemn() {
 	var frozen []fleet.Instance
 	var readySince time.Time // when the newest of the ready became so
-	for _, i := range r.Instances {
+	for k := range r.Instances {
+		i := &r.Instances[k]
 		switch {
 		case i.Op != "":
 		case i.State == fleet.Unready && r.now.Sub(i.Since) >= frozenAfter:
-			frozen = append(frozen, i)
+			frozen = append(frozen, *i)
 		case i.State == fleet.Ready && i.Since.After(readySince):
 			readySince = i.Since
 		}
@@ -129,7 +132,8 @@ func (r *round) take(name string) {
 
 // outdated counts the live instances of another template than the current one.
 func (r *round) outdated() (n int, template string) {
-	for _, i := range r.Instances {
+	for k := range r.Instances {
+		i := &r.Instances[k]
 		if i.Live() && i.State != fleet.Booting && r.outdates(i) {
 			n, template = n+1, i.Template
 		}
@@ -277,7 +281,7 @@ func (r *round) drain() {
 			break
 		}
 		passed[v.Name] = true
-		rolls := going > 0 && r.rolls(v)
+		rolls := going > 0 && r.rolls(&v)
 		allowed := 0
 		if rolls {
 			allowed = fewer
@@ -296,7 +300,7 @@ func (r *round) drain() {
 		left = slices.DeleteFunc(left, func(i fleet.Instance) bool { return i.Name == v.Name })
 		excess--
 		op := fleet.Op{Kind: fleet.Drain, Instance: v.Name}
-		if r.kind != fleet.ScaleIn && r.outdates(v) {
+		if r.kind != fleet.ScaleIn && r.outdates(&v) {
 			roll = append(roll, op)
 		} else {
 			scaleIn = append(scaleIn, op)
@@ -329,7 +333,8 @@ func (r *round) report() {
 	if r.Refused != "" {
 		r.problems = append(r.problems, r.Refused)
 	}
-	for _, i := range r.Instances {
+	for k := range r.Instances {
+		i := &r.Instances[k]
 		if i.Op != "" && i.State != fleet.Dead && i.Detail != "" {
 			r.problems = append(r.problems, i.Name+": "+i.Detail)
 		}

@@ -107,7 +107,8 @@ func (r *round) enter(phase spec.RolloutPhase, why string) {
 
 // strangers counts live instances by whether they are of the template declared.
 func (r *round) strangers() (others, ours int) {
-	for _, i := range r.Instances {
+	for k := range r.Instances {
+		i := &r.Instances[k]
 		switch {
 		case !i.Live():
 		case i.Template == r.m.rollout.To:
@@ -152,12 +153,14 @@ func (r *round) failure() string {
 	}
 	if o.Phase != spec.RolloutGoing {
 		unready := 0 // of other templates: what they share with the new may be the cause
-		for _, i := range r.Instances {
+		for k := range r.Instances {
+			i := &r.Instances[k]
 			if i.State == fleet.Unready && i.Template != o.To {
 				unready++
 			}
 		}
-		for _, i := range r.Instances {
+		for k := range r.Instances {
+			i := &r.Instances[k]
 			switch {
 			case i.Template != o.To:
 			case i.State == fleet.Dead && i.Op == "":
@@ -199,7 +202,8 @@ func (r *round) compare() {
 		u.last.requests, u.last.errors = u.last.requests*keep, u.last.errors*keep
 	}
 	u.at = r.now
-	for _, i := range r.Instances {
+	for k := range r.Instances {
+		i := &r.Instances[k]
 		seen, known := u.samples[i.Name]
 		if i.SampledAt.IsZero() || i.Suspect != "" || r.now.Sub(i.SampledAt) > sampleOldest || !i.SampledAt.After(seen) {
 			continue
@@ -223,13 +227,14 @@ func (r *round) compare() {
 
 // rolls says whether an instance may be replaced now: an operator has asked for it, or it is of another template and
 // the update goes on.
-func (r *round) rolls(i fleet.Instance) bool {
+func (r *round) rolls(i *fleet.Instance) bool {
 	return slices.Contains(r.Override.Drain, i.Name) || r.open && i.Template != r.Template
 }
 
 // rolling counts the live instances that may be replaced now, with the template of one, and those that need not be.
 func (r *round) rolling() (n int, template string, fresh int) {
-	for _, i := range r.Instances {
+	for k := range r.Instances {
+		i := &r.Instances[k]
 		switch {
 		case !i.Live():
 		case !r.outdates(i):

@@ -17,6 +17,7 @@ type rule struct {
 	sizer     Sizer
 	problem   string  // why it is not the one asked for; empty when it is
 	learned   Learned // by viot's rule, until it is in force again
+	terse     bool    // its votes are not read while the size stays
 }
 
 // follow makes r the rule of an algorithm, and says why it could not: then the rule before stays in force, and where
@@ -34,7 +35,9 @@ func (r *rule) follow(algorithm string, rules Rules) (problem string) {
 	var err error
 	switch sizer := Sizer(nil); {
 	case algorithm == spec.AlgorithmViot:
-		r.sizer = NewViot(r.learned)
+		v := NewViot(r.learned)
+		v.terse = r.terse
+		r.sizer = v
 	case rules == nil:
 		err = fmt.Errorf("no algorithm but %s is known", spec.AlgorithmViot)
 	default:

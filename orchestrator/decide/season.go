@@ -28,8 +28,9 @@ type slot struct {
 
 const (
 	weekDays    = 7
-	seasonLearn = 0.3  // share of the newest week in a slot's rate
-	seasonSkill = 0.02 // share of the newest slot in what is known about how well it predicts
+	seasonLearn = 0.3              // share of the newest week in a slot's rate
+	seasonGap   = 20 * time.Second // between two looks, beyond which what came in is not known
+	seasonSkill = 0.02             // share of the newest slot in what is known about how well it predicts
 )
 
 func (s *season) at(t time.Time) int {
@@ -62,7 +63,7 @@ func (s *season) learn(perSecond float64, steps int, now time.Time) {
 	if i := s.at(now); i != s.now {
 		s.close()
 		s.now, s.since, s.sum, s.watched = i, now, 0, 0
-	} else if gap := now.Sub(s.last); gap > 0 && gap <= staleAfter {
+	} else if gap := now.Sub(s.last); gap > 0 && gap <= seasonGap {
 		s.sum += perSecond * gap.Seconds()
 		s.watched += gap.Seconds()
 	}

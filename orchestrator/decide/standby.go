@@ -26,12 +26,14 @@ func (r *round) bring(n int, template string) []fleet.Op {
 
 // atHand are the operations that bring instances of a template into service which are there already, the soonest first.
 func (r *round) atHand(template string) (ops []fleet.Op) {
-	for _, i := range r.Instances {
+	for k := range r.Instances {
+		i := &r.Instances[k]
 		if r.recallable(i, template) {
 			ops = append(ops, fleet.Op{Kind: fleet.Recall, Instance: i.Name})
 		}
 	}
-	for _, i := range r.Instances {
+	for k := range r.Instances {
+		i := &r.Instances[k]
 		if i.State == fleet.Standby && i.Op == "" && r.fits(i, template) {
 			ops = append(ops, fleet.Op{Kind: fleet.Enlist, Instance: i.Name})
 		}
@@ -41,7 +43,7 @@ func (r *round) atHand(template string) (ops []fleet.Op) {
 
 // recallable says whether an instance's drain may be called off where one of a template is needed. Whether it still can,
 // its journal decides.
-func (r *round) recallable(i fleet.Instance, template string) bool {
+func (r *round) recallable(i *fleet.Instance, template string) bool {
 	return i.State == fleet.Draining && (i.Op == "" || i.Op == fleet.Drain) && !r.m.spoiled[i.Name] && r.fits(i, template) &&
 		(i.Phase == fleet.Journalled || i.Phase == fleet.Deregistered || i.Phase == fleet.Settled || i.Phase == fleet.Recalled)
 }
@@ -49,7 +51,8 @@ func (r *round) recallable(i fleet.Instance, template string) bool {
 // spoil notes that an instance is not to be recalled, and forgets those that are gone.
 func (r *round) spoil(name string) {
 	spoiled := map[string]bool{name: true}
-	for _, i := range r.Instances {
+	for k := range r.Instances {
+		i := &r.Instances[k]
 		if r.m.spoiled[i.Name] {
 			spoiled[i.Name] = true
 		}
@@ -58,18 +61,19 @@ func (r *round) spoil(name string) {
 }
 
 // outdates says whether an instance is to be replaced: it is of another template, or an operator has asked for it.
-func (r *round) outdates(i fleet.Instance) bool {
+func (r *round) outdates(i *fleet.Instance) bool {
 	return i.Template != r.Template || slices.Contains(r.Override.Drain, i.Name)
 }
 
 // fits says whether an instance is of a template and nobody wants it gone.
-func (r *round) fits(i fleet.Instance, template string) bool {
+func (r *round) fits(i *fleet.Instance, template string) bool {
 	return i.Template == template && !slices.Contains(r.Override.Drain, i.Name)
 }
 
 // asked counts the live instances that an operator has asked to go.
 func (r *round) asked() (n int) {
-	for _, i := range r.Instances {
+	for k := range r.Instances {
+		i := &r.Instances[k]
 		if i.Live() && slices.Contains(r.Override.Drain, i.Name) {
 			n++
 		}
@@ -94,13 +98,14 @@ func (r *round) standby() {
 	want := r.Pool.Policy.Standby
 	var kept, surplus []fleet.Instance
 	outdated, _ := r.outdated()
-	for _, i := range r.Instances {
+	for k := range r.Instances {
+		i := &r.Instances[k]
 		switch {
 		case i.State != fleet.Standby:
 		case r.outdates(i) && (outdated == 0 || slices.Contains(r.Override.Drain, i.Name)):
-			surplus = append(surplus, i)
+			surplus = append(surplus, *i)
 		case !r.outdates(i):
-			kept = append(kept, i)
+			kept = append(kept, *i)
 		}
 	}
 	if n := len(kept) - want.Count; n > 0 {

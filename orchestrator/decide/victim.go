@@ -9,7 +9,7 @@ import (
 // victim finds the instance that is to be drained first, among those that may be and were not passed over: what does
 // not serve, then what is outdated, then what is not the only one in service on its host, then what has least to finish
 // and to do, then what is on the host with most of them, then the newest, whose connections and caches are worth least.
-func victim(instances []fleet.Instance, passed map[string]bool, outdated func(fleet.Instance) bool) (best fleet.Instance, found bool) {
+func victim(instances []fleet.Instance, passed map[string]bool, outdated func(*fleet.Instance) bool) (best fleet.Instance, found bool) {
 	onHost := map[string]int{}
 	for _, i := range instances {
 		if i.State == fleet.Ready {
@@ -22,8 +22,8 @@ func victim(instances []fleet.Instance, passed map[string]bool, outdated func(fl
 		}
 		return 1
 	}
-	lone := func(i fleet.Instance) bool { return i.State == fleet.Ready && len(onHost) > 1 && onHost[i.Host] == 1 }
-	before := func(a, b fleet.Instance) bool {
+	lone := func(i *fleet.Instance) bool { return i.State == fleet.Ready && len(onHost) > 1 && onHost[i.Host] == 1 }
+	before := func(a, b *fleet.Instance) bool {
 		return cmp.Or(
 			rank(a.State == fleet.Unready)-rank(b.State == fleet.Unready),
 			rank(outdated(a))-rank(outdated(b)),
@@ -34,9 +34,9 @@ func victim(instances []fleet.Instance, passed map[string]bool, outdated func(fl
 			b.Number-a.Number,
 		) < 0
 	}
-	for _, i := range instances {
-		if i.Op == "" && (i.State == fleet.Ready || i.State == fleet.Unready) && !passed[i.Name] && (!found || before(i, best)) {
-			best, found = i, true
+	for k := range instances {
+		if i := &instances[k]; i.Op == "" && (i.State == fleet.Ready || i.State == fleet.Unready) && !passed[i.Name] && (!found || before(i, &best)) {
+			best, found = *i, true
 		}
 	}
 	return best, found

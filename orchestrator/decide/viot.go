@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/viot-project/viot/infra/spec"
 	"github.com/viot-project/viot/orchestrator/fleet"
 )
 
@@ -19,12 +20,15 @@ const (
 	backlogWithin = time.Second
 	// reaction is the time from a reading until what it asks for is ordered.
 	reaction = 250 * time.Millisecond
+	// surely is by how many standard deviations fewer instances must be enough.
+	surely = 3
 )
 
 // Viot is viot's own rule. Measures of load each vote for a size, and the largest vote wins; fewer are needed once the
 // largest within the scale-in window is fewer. Without fresh figures it does not shrink: missing data is not low load.
 type Viot struct {
 	begun       bool
+	terse       bool   // its votes are not read while the size stays
 	desired     int    // in the round before
 	source      string // what arrivals are counted from
 	arrivals    rate
@@ -32,6 +36,7 @@ type Viot struct {
 	service     serviceTime
 	boot        bootTime
 	season      season
+	burst       burst
 	ballot      ballot
 	needs       window // of the scale-in window
 	damping     damping
@@ -65,6 +70,7 @@ type sizing struct {
 	mayShrink   bool
 	missing     string // what keeps it from shrinking
 	ahead       time.Duration
+	expected    float64 // the most arrivals per second that the pool is sized for
 	slope       float64 // of the trend, arrivals per second and second
 	sloPossible bool
 	clamps      [2]fleet.Clamp
@@ -74,7 +80,7 @@ type sizing struct {
 func (v *Viot) Size(s *fleet.Snapshot, desired int, now time.Time) Sizing {
 	v.round = sizing{Snapshot: s, v: v, now: now, count: fleet.CountOf(s.Instances, s.Template), desired: desired}
 	r := &v.round
-	window := time.Duration(s.Pool.Policy.ScaleInAfter)
+	window := v.patience(&s.Pool.Policy)
 	if !v.begun {
 		v.begun = true
 		v.needs.add(now, desired, window)
@@ -88,6 +94,19 @@ func (v *Viot) Size(s *fleet.Snapshot, desired int, now time.Time) Sizing {
 	out := r.out
 	v.round.Snapshot = nil
 	return out
+}
+
+// patience is how long fewer instances must have been enough: as declared, or so long that a removal that was wrong,
+// which one boot makes up for, costs little beside what the wait does.
+func (v *Viot) patience(p *spec.Policy) time.Duration {
+	const boots = 20
+	switch {
+	case p.ScaleInAfter > 0:
+		return time.Duration(p.ScaleInAfter)
+	case v.boot.mean == 0:
+		return spec.DefaultScaleInAfter
+	}
+	return min(max(boots*(v.boot.ahead()+reaction), spec.LeastScaleInAfter), spec.MostScaleInAfter)
 }
 
 // believe takes the readings in.
@@ -116,7 +135,7 @@ func (r *sizing) believe() {
 	if v.source == fromBalancers {
 		r.queued = r.Arrivals.Queued
 	}
-	r.demand = r.load.perSecond * v.service.seconds
+	r.demand, r.expected = r.load.perSecond*v.service.seconds, r.load.perSecond
 	r.busy = r.load.perSecond > 0 || r.queued > 0
 	r.mayShrink, r.missing = r.load.complete, r.load.problem
 	if r.Stale != "" {
@@ -174,7 +193,7 @@ func (r *sizing) believed() load {
 		l.problem = "no instance passes its check"
 	}
 	if source != v.source {
-		v.source, v.arrivals = source, rate{}
+		v.source, v.arrivals, v.burst.since = source, rate{}, time.Time{}
 	}
 	if source != "" {
 		v.arrivals.add(at, total)
@@ -201,6 +220,7 @@ func (r *sizing) vote() {
 	r.voteSpare()
 	r.voteAwake()
 	r.blind()
+	r.learnBurst()
 }
 
 // decide makes a size of the votes.
@@ -219,7 +239,13 @@ func (r *sizing) decide(window time.Duration) {
 	}
 	longer := v.damping.now(r.now)
 	keep := time.Duration(float64(window) * longer)
-	v.needs.add(r.now, need, keep)
+	enough := need
+	if _, ok := r.objective(); ok && need < r.desired && r.load.known {
+		// Fewer must be enough beyond chance, here that of ten seconds, else the pool grows again as soon as it has shrunk.
+		chance := surely * math.Sqrt(r.load.perSecond/10)
+		enough = max(need, min(r.need(r.load.perSecond+chance), r.desired))
+	}
+	v.needs.add(r.now, enough, keep)
 	in.Peak = v.needs.peak()
 
 	size := r.desired
@@ -247,7 +273,9 @@ func (r *sizing) decide(window time.Duration) {
 	if in.Peak >= r.desired && need < r.desired && r.mayShrink {
 		in.ScaleInAt = v.needs.reached(r.desired).Add(keep)
 	}
-	in.Votes = v.ballot.tell(r, size != r.desired)
+	if !v.terse || size != r.desired {
+		in.Votes = v.ballot.tell(r, size != r.desired)
+	}
 	r.out.Size = size
 	switch {
 	case size > r.desired:
@@ -297,7 +325,7 @@ func (r *sizing) voteAwake() {
 	switch {
 	case !idle:
 		v.ballot.cast(vote{voter: "awake", need: 1, why: func(*sizing, *vote) string { return "there is something to do" }})
-	case r.desired > 0 && quiet < time.Duration(policy.ZeroAfter)-time.Duration(policy.ScaleInAfter):
+	case r.desired > 0 && quiet < time.Duration(policy.ZeroAfter)-v.patience(policy):
 		v.ballot.cast(vote{voter: "awake", need: 1, why: func(r *sizing, _ *vote) string {
 			return "nothing was to do for less than " + r.Pool.Policy.ZeroAfter.String()
 		}})

@@ -301,9 +301,12 @@ func TestDecideAllocatesNothing(t *testing.T) {
 	}
 	c.s.Pool.Policy.Max = 100
 	c.s.Pool.Policy.SLO = spec.SLO{Percentile: 0.95, Latency: 100 * time.Millisecond}
-	c.rps = 2490
-	for range 600 {
+	c.rps = 4500
+	for range int(20 * time.Minute / every) { // what it does not know of bursts yet has faded
 		c.round()
+	}
+	if p := c.round(); p.Desired != 50 {
+		t.Fatalf("size %d at 45 Erlangs that hold no surprise, want 50", p.Desired)
 	}
 	if n := testing.AllocsPerRun(200, func() { c.round() }); n != 0 {
 		t.Errorf("%v allocations in a round of 50 instances, want 0", n)

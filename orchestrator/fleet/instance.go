@@ -49,7 +49,7 @@ type Instance struct {
 }
 
 // Live says whether i is, or is about to be, capacity of its pool.
-func (i Instance) Live() bool {
+func (i *Instance) Live() bool {
 	return i.State == Booting || i.State == Ready || i.State == Unready || i.State == Stray
 }
 
@@ -225,7 +225,8 @@ type Count struct {
 // CountOf counts instances; template is the current one.
 func CountOf(instances []Instance, template string) Count {
 	var c Count
-	for _, i := range instances {
+	for k := range instances {
+		i := &instances[k]
 		if i.Live() {
 			c.Live++
 		}

@@ -38,7 +38,7 @@ func poisson(bits uint64, mean float64) (n, z float64) {
 		return 0, z
 	}
 	if mean > few {
-		return max(0, math.Round(mean+math.Sqrt(mean)*normals[bits>>52])), z
+		return max(0, math.Floor(mean+math.Sqrt(mean)*normals[bits>>52]+0.5)), z
 	}
 	u := unit(bits)
 	p := math.Exp(-mean)

@@ -3,8 +3,6 @@ package simulate
 import (
 	"slices"
 	"time"
-
-	"github.com/viot-project/viot/orchestrator/fleet"
 )
 
 // Result is how a policy did on a trace.
@@ -78,11 +76,7 @@ type score struct {
 
 // step adds a quantum, in which serving instances served rate.
 func (s *score) step(w *world, rate float64, serving float64) {
-	for k := range w.instances {
-		if w.instances[k].State != fleet.Dead {
-			s.instances += quantum
-		}
-	}
+	s.instances += float64(len(w.instances)-w.dead) * quantum
 	need := s.needed
 	if most := w.steady.most[:]; need < 1 || need >= instances || most[need] < rate || most[need-1] >= rate {
 		need = w.steady.need(rate)

@@ -52,7 +52,7 @@ type Boot struct {
 // were measured on Docker.
 func Defaults() Config {
 	return Config{
-		Policy:  spec.Policy{Min: 1, Max: 80, TargetUtilisation: 0.7, SLO: spec.SLO{Percentile: 0.95, Latency: 100 * time.Millisecond}},
+		Policy:  spec.Policy{Min: 1, Max: 80, TargetUtilisation: 0.6, SLO: spec.SLO{Percentile: 0.95, Latency: 100 * time.Millisecond}},
 		Service: Service{CPUSeconds: 0.010, CV: 1, Cores: 1, Connections: 32, QueueWait: 10, Percentile: 0.95, Bound: 0.1},
 		Boot:    Boot{Median: 300 * time.Millisecond, Spread: 0.2, Register: 15 * time.Millisecond, AtOnce: 4},
 		Drain:   400 * time.Millisecond,
@@ -92,8 +92,16 @@ func (c *Config) Validate() error {
 	return errors.Join(problems...)
 }
 
-// long is the length of a trace from which calm rounds are five seconds apart instead of one.
-const long = 3 * 24 * time.Hour
+// calmOf is the time between calm rounds by the length of the trace.
+func calmOf(length time.Duration) time.Duration {
+	switch {
+	case length > 3*24*time.Hour:
+		return 15 * time.Second
+	case length > 6*time.Hour:
+		return 5 * time.Second
+	}
+	return time.Second
+}
 
 // Run replays the trace and scores the policy. It ends early with the context's error.
 func Run(ctx context.Context, c Config) (Result, error) {
@@ -110,9 +118,7 @@ func Run(ctx context.Context, c Config) (Result, error) {
 		}
 	}
 	if c.Calm == 0 {
-		if c.Calm = time.Second; c.Trace.Length() > long {
-			c.Calm = 5 * time.Second
-		}
+		c.Calm = calmOf(c.Trace.Length())
 	}
 	w := newWorld(&c, steadyOf(c.Service))
 	end := c.Trace.Length().Seconds()

@@ -34,7 +34,7 @@ func (t Trace) Peak() float64 {
 
 // at is the rate at a time in seconds. Between the middles of steps it is interpolated, for loads are not made of steps.
 func (t *Trace) at(seconds float64) float64 {
-	x := seconds/t.Step.Seconds() - 0.5
+	x := seconds*1e9/float64(t.Step) - 0.5
 	if x <= 0 {
 		return t.Rates[0]
 	}

@@ -32,6 +32,7 @@ type world struct {
 	boots  dice
 
 	now       float64 // seconds
+	tick      int     // quanta so far
 	pool      spec.Pool
 	memory    decide.Memory
 	desired   int
@@ -40,6 +41,7 @@ type world struct {
 	instances []fleet.Instance
 	boxes     []box
 	serving   int
+	dead      int           // of instances
 	pending   int           // operations in progress
 	slots     []float64     // when each of the boots that may run at once is over
 	ended     []fleet.Ended // since the last round
@@ -47,6 +49,7 @@ type world struct {
 	arrived  float64 // requests, ever
 	rejected float64
 	history  []float64 // arrived at each quantum, ring: what waits longest came when
+	oldest   int       // place in history of what comes next
 	backlog  float64   // requests beyond one at each instance
 
 	shown     fleet.Arrivals // as last counted
@@ -79,7 +82,9 @@ func newWorld(c *Config, st *steady) *world {
 		Stack: stack, Name: pool, Balancers: []string{"http://balancer"}, Policy: c.Policy,
 		Template: spec.Template{CPUs: c.Service.Cores}, Service: spec.Service{MaxConnections: c.Service.Connections},
 	}.WithDefaults()
-	w.memory = decide.Memory{}.With(w.rules)
+	if w.memory = (decide.Memory{}).With(w.rules); c.Decided == nil {
+		w.memory = w.memory.Terse()
+	}
 	size := min(max(w.need(), c.Policy.Min), c.Policy.Max)
 	w.desired = size
 	for range size {
@@ -208,15 +213,13 @@ func (w *world) lose(k int) {
 	} else {
 		w.pending--
 	}
+	w.dead++
 	i.State, i.Op, i.Detail, w.boxes[k].until = fleet.Dead, "", "exited with code 137", math.Inf(1)
 }
 
 // finish ends the operations that end before till, and returns by how many instance seconds those that came into service
 // add to what those served that were there at the beginning.
 func (w *world) finish(till float64) (more float64) {
-	if w.pending == 0 {
-		return 0
-	}
 	noConsul := w.fault(NoConsul)
 	for k := 0; k < len(w.instances); k++ {
 		i, b := &w.instances[k], &w.boxes[k]
@@ -254,6 +257,9 @@ func (w *world) finish(till float64) (more float64) {
 }
 
 func (w *world) drop(k int) {
+	if w.instances[k].State == fleet.Dead {
+		w.dead--
+	}
 	w.instances = slices.Delete(w.instances, k, k+1)
 	w.boxes = slices.Delete(w.boxes, k, k+1)
 }
@@ -262,11 +268,13 @@ func (w *world) drop(k int) {
 func (w *world) step(rate float64) {
 	s := &w.c.Service
 	till := w.now + quantum
-	before := float64(w.serving)
-	served := before*quantum + w.finish(till) // instance seconds
+	served := float64(w.serving) * quantum // instance seconds
+	if w.pending > 0 {
+		served += w.finish(till)
+	}
 	n := float64(w.serving)
 
-	place := uint64(math.Round(w.now / quantum))
+	place := uint64(w.tick)
 	came, z := poisson(w.chance.at(place), rate*quantum)
 	w.arrived += came
 	capacity := served * s.perSecond()
@@ -282,19 +290,24 @@ func (w *world) step(rate float64) {
 	w.watched += served
 
 	// What has waited too long is refused: more cannot wait than came within that time.
-	slot := place % uint64(len(w.history))
-	recent := w.arrived - w.history[slot]
-	w.history[slot] = w.arrived
-	if refused := w.queued() - recent; refused > 0 {
-		w.backlog -= refused
-		w.rejected += refused
-		w.score.lost += refused
+	recent := w.arrived - w.history[w.oldest]
+	w.history[w.oldest] = w.arrived
+	if w.oldest++; w.oldest == len(w.history) {
+		w.oldest = 0
+	}
+	if w.backlog > 0 {
+		if refused := w.queued() - recent; refused > 0 {
+			w.backlog -= refused
+			w.rejected += refused
+			w.score.lost += refused
+		}
 	}
 	if came > 0 {
 		w.score.arrived += came
 		w.score.late += came * w.late(rate, (start+w.backlog)/2, served/quantum)
 	}
 	w.score.step(w, rate, n)
+	w.tick++
 	w.now = till
 }
 
@@ -303,7 +316,7 @@ func (w *world) late(rate, backlog, serving float64) float64 {
 	if serving <= 0 || w.serving == 0 {
 		return 1
 	}
-	n := max(1, int(math.Round(serving)))
+	n := max(1, int(serving+0.5))
 	late := w.steady.late(n, rate/(serving*w.c.Service.perSecond()))
 	if backlog > 0.5 {
 		late = max(late, w.c.Service.late(backlog+serving, serving))
@@ -434,4 +447,7 @@ func (w *world) interrupt() {
 	}
 	w.ended = nil
 	w.memory = decide.Recall(spec.Status{Desired: w.desired, Next: w.next, Cause: w.cause}, nil, w.memory.Learned()).With(w.rules)
+	if w.c.Decided == nil {
+		w.memory = w.memory.Terse()
+	}
 }

@@ -8,12 +8,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/viot-project/viot/infra/spec"
 	"github.com/viot-project/viot/orchestrator/decide/reference"
@@ -96,18 +98,23 @@ func (s simulation) run(ctx context.Context, series bool) ([]simulate.Result, er
 		c.Series = max(time.Second, c.Trace.Length()/2000)
 	}
 	c.Rules = simulate.References
-	var results []simulate.Result
-	for _, name := range splitPolicies(s.policies) {
+	names := splitPolicies(s.policies)
+	results := make([]simulate.Result, len(names))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, name := range names {
 		run := c
 		if err := choose(&run.Policy, name); err != nil {
-			return nil, err
+			return nil, errors.Join(err, group.Wait())
 		}
-		r, err := simulate.Run(ctx, run)
-		if err != nil {
-			return nil, err
-		}
-		r.Policy = name
-		results = append(results, r)
+		group.Go(func() (err error) {
+			results[i], err = simulate.Run(ctx, run)
+			results[i].Policy = name
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
 	}
 	return results, nil
 }

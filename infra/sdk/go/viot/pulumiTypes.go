@@ -1615,7 +1615,7 @@ type PoolPolicy struct {
 	Priority *int `pulumi:"priority"`
 	// Bounds how fast the pool shrinks. Default: not bounded.
 	ScaleIn *PoolRate `pulumi:"scaleIn"`
-	// How long fewer instances must have been enough before some are removed. Default: 30s.
+	// How long fewer instances must have been enough before some are removed. Default: learned, twenty boots, from 10s to 1m.
 	ScaleInAfter *string `pulumi:"scaleInAfter"`
 	// Bounds how fast the pool grows. Default: not bounded.
 	ScaleOut *PoolRate `pulumi:"scaleOut"`
@@ -1663,7 +1663,7 @@ type PoolPolicyArgs struct {
 	Priority pulumi.IntPtrInput `pulumi:"priority"`
 	// Bounds how fast the pool shrinks. Default: not bounded.
 	ScaleIn PoolRatePtrInput `pulumi:"scaleIn"`
-	// How long fewer instances must have been enough before some are removed. Default: 30s.
+	// How long fewer instances must have been enough before some are removed. Default: learned, twenty boots, from 10s to 1m.
 	ScaleInAfter pulumi.StringPtrInput `pulumi:"scaleInAfter"`
 	// Bounds how fast the pool grows. Default: not bounded.
 	ScaleOut PoolRatePtrInput `pulumi:"scaleOut"`
@@ -1743,7 +1743,7 @@ func (o PoolPolicyOutput) ScaleIn() PoolRatePtrOutput {
 	return o.ApplyT(func(v PoolPolicy) *PoolRate { return v.ScaleIn }).(PoolRatePtrOutput)
 }
 
-// How long fewer instances must have been enough before some are removed. Default: 30s.
+// How long fewer instances must have been enough before some are removed. Default: learned, twenty boots, from 10s to 1m.
 func (o PoolPolicyOutput) ScaleInAfter() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v PoolPolicy) *string { return v.ScaleInAfter }).(pulumi.StringPtrOutput)
 }
