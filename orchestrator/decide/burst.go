@@ -17,7 +17,7 @@ type burst struct {
 
 const (
 	burstHalfLife = 3 * time.Minute // of what was a surprise
-	burstMost     = 0.3             // larger ones are remembered as this: the policy's own share then has to do
+	burstMost     = 0.3             // larger ones are remembered as this: room for all of them costs more than it helps
 	burstSigmas   = 3               // what chance explains is no surprise
 	burstLeast    = time.Second     // over less, arrivals are chance
 )

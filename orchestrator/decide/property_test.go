@@ -177,8 +177,8 @@ func TestDecideSettles(t *testing.T) {
 			play(rapid.IntRange(1, 60).Draw(t, "length"), rapid.Float64Range(0, 600).Draw(t, "rps"))
 		}
 		rps := float64(rapid.IntRange(0, 400).Draw(t, "final rps"))
-		// As long as arrivals are remembered, 64 s, and a scale-in window, 30 s, that damping has doubled.
-		const settles = 130 * time.Second
+		// As long as arrivals are remembered, 64 s, and a scale-in window that damping has doubled.
+		const settles = 64*time.Second + dampingMost*spec.MostScaleInAfter + 6*time.Second
 		play(int(settles/every), rps)
 		if ops := play(200, rps); ops != 0 {
 			t.Fatalf("%d operations after the load was steady for %s", ops, settles)

@@ -60,7 +60,7 @@ func BenchmarkSimulate(b *testing.B) {
 		c := simulate.Defaults()
 		c.Trace = t.Scale(busyAtPeak * c.Service.Cores / c.Service.CPUSeconds)
 		seeds := []uint64{1}
-		if t.Length() <= 3*time.Hour {
+		if t.Length() <= 24*time.Hour {
 			seeds = append(seeds, 2, 3)
 		}
 		began := time.Now()
