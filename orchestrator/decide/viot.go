@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/viot-project/viot/infra/spec"
 	"github.com/viot-project/viot/orchestrator/fleet"
 )
 
@@ -94,19 +93,6 @@ func (v *Viot) Size(s *fleet.Snapshot, desired int, now time.Time) Sizing {
 	out := r.out
 	v.round.Snapshot = nil
 	return out
-}
-
-// patience is how long fewer instances must have been enough: as declared, or so long that a removal that was wrong,
-// which one boot makes up for, costs little beside what the wait does.
-func (v *Viot) patience(p *spec.Policy) time.Duration {
-	const boots = 20
-	switch {
-	case p.ScaleInAfter > 0:
-		return time.Duration(p.ScaleInAfter)
-	case v.boot.mean == 0:
-		return spec.DefaultScaleInAfter
-	}
-	return min(max(boots*(v.boot.ahead()+reaction), spec.LeastScaleInAfter), spec.MostScaleInAfter)
 }
 
 // believe takes the readings in.

@@ -1,6 +1,10 @@
 package decide
 
-import "time"
+import (
+	"time"
+
+	"github.com/viot-project/viot/infra/spec"
+)
 
 // window remembers the largest of the values it was given within a time. Its values fall from oldest to newest: one
 // that a later value reaches can never be the largest again and is forgotten.
@@ -52,4 +56,17 @@ func (w *window) reached(n int) (at time.Time) {
 		at = v.at
 	}
 	return at
+}
+
+// patience is how long fewer instances must have been enough: as declared, or so long that a removal that was wrong,
+// which one boot makes up for, costs little beside what the wait does.
+func (v *Viot) patience(p *spec.Policy) time.Duration {
+	const boots = 20
+	switch {
+	case p.ScaleInAfter > 0:
+		return time.Duration(p.ScaleInAfter)
+	case v.boot.mean == 0:
+		return spec.DefaultScaleInAfter
+	}
+	return min(max(boots*(v.boot.ahead()+reaction), spec.LeastScaleInAfter), spec.MostScaleInAfter)
 }
