@@ -7,8 +7,10 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -216,12 +218,17 @@ func randomHex(n int) string {
 	return hex.EncodeToString(raw)
 }
 
-// Ports returns the settings of a stack's published ports, each with a port of the loopback address that is free now.
+// Ports returns the settings of a stack's published ports, each with a port of the loopback address that is free now, and that no
+// connection of some program takes by chance before the stack listens there: systems take those from 32768 up.
 func Ports(t testing.TB) map[string]string {
 	t.Helper()
 	ports := map[string]string{}
 	for _, key := range []string{"port", "consulPort", "orchestratorPort"} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		var l net.Listener
+		err := errors.New("no port was tried")
+		for tries := 0; err != nil && tries < 100; tries++ {
+			l, err = net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(10_000+mathrand.IntN(20_000)))
+		}
 		if err != nil {
 			t.Fatalf("find a free port: %v", err)
 		}
