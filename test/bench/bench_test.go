@@ -129,7 +129,9 @@ func react(b *testing.B, name string, standbys int) {
 	var reactions []time.Duration
 	for range n {
 		rate.Store(low)
-		wait(ctx, b, s, func(p spec.Status) bool { return p.Ready == 1 && p.Booting == 0 && p.Draining == 0 && p.Standby == standbys })
+		wait(ctx, b, s, func(p spec.Status) bool {
+			return p.Ready == 1 && p.Booting == 0 && p.Draining == 0 && p.Standby == standbys
+		})
 		count()
 		time.Sleep(time.Second) // let the estimate settle on the low rate
 		before := count().Summary().FirstAt

@@ -283,6 +283,9 @@ func TestChaos(t *testing.T) {
 			t.Errorf("%s: as it should be after %s at the longest, want a boot (%s) and %s at most", kind, longest, boot, slack)
 		}
 	}
+	if t.Failed() {
+		return // the stack's own clean-up shows its logs before it removes it
+	}
 	s.must(stack.Destroy(context.WithoutCancel(ctx)))
 }
 
