@@ -47,29 +47,41 @@ func (l *Loop) share(declared []fleet.Declaration, views map[string]view) *room 
 	cpus, memory := r.cpus, r.memory // if all had what they want
 	for _, d := range declared {
 		v, ok := views[d.Name]
-		if !ok || v.err != nil {
+		if !ok {
 			continue
 		}
-		count, template := fleet.CountOf(v.snapshot.Instances, d.Template), d.Pool.Template
-		c := decide.Claim{
-			Pool: d.Name, Priority: d.Pool.Policy.Priority, Min: d.Pool.Policy.Min, Held: count.Live, Standby: count.Standby, Leaving: count.Draining,
-			CPUs: template.CPUs, MemoryBytes: template.MemoryBytes,
-		}
-		c.Wanted = c.Held
-		if p := l.pools[d.Name]; p != nil {
-			c.Wanted = p.wanted
-		}
-		c.Wanted = max(c.Wanted, c.Min)
+		c := l.claim(d, v)
 		r.take(c, c.Held+c.Standby+c.Leaving)
 		cpus -= float64(max(c.Wanted, c.Held)+c.Standby) * c.CPUs
 		memory -= int64(max(c.Wanted, c.Held)+c.Standby) * c.MemoryBytes
-		all = append(all, c)
-		r.claims[d.Name] = c
+		if v.err == nil {
+			all = append(all, c)
+			r.claims[d.Name] = c
+		}
 	}
 	if h.CPUs > 0 && cpus < 0 || h.MemoryBytes > 0 && memory < 0 {
 		r.parts = decide.Share(h, all)
 	}
 	return r
+}
+
+// claim is what a pool has and wants. Of one that cannot be seen it is what the pool was known to want, which others leave it.
+func (l *Loop) claim(d fleet.Declaration, v view) decide.Claim {
+	p, policy, template := l.pools[d.Name], d.Pool.Policy, d.Pool.Template
+	c := decide.Claim{Pool: d.Name, Priority: policy.Priority, Min: policy.Min, CPUs: template.CPUs, MemoryBytes: template.MemoryBytes}
+	if v.err == nil {
+		count := fleet.CountOf(v.snapshot.Instances, d.Template)
+		c.Held, c.Standby, c.Leaving = count.Live, count.Standby, count.Draining
+	}
+	c.Wanted = c.Held
+	if p != nil {
+		c.Wanted = p.wanted
+	}
+	c.Wanted = max(c.Wanted, c.Min)
+	if v.err != nil {
+		c.Held = c.Wanted
+	}
+	return c
 }
 
 // take notes that n more instances of c are there.

@@ -49,6 +49,7 @@ func TestCrashedIsRevivedWhileConsulIsAway(t *testing.T) {
 		for range 5 {
 			w.kill("viot-t-cse-2")
 			w.within(3*time.Second, "cse-1 cse-2")
+			time.Sleep(2 * time.Second) // a check that fell into its start has been made good
 			w.stays(20*time.Second, "cse-1 cse-2")
 		}
 		if _, acting := a.Report(); acting {
@@ -58,6 +59,7 @@ func TestCrashedIsRevivedWhileConsulIsAway(t *testing.T) {
 		w.kill("viot-t-cse-1")
 		w.kill("viot-t-cse-2")
 		w.within(3*time.Second, "cse-1 cse-2")
+		time.Sleep(2 * time.Second)
 		w.do(func() { w.consulAway = false })
 		w.stays(2*time.Minute, "cse-1 cse-2")
 		if s := w.status(); s.Ready != 2 || s.Desired != 2 || s.Problem != "" || s.Next != 3 || w.created() != 2 || w.starts() != 7 {
@@ -137,6 +139,7 @@ func TestTwoDuringSilence(t *testing.T) {
 		time.Sleep(8 * time.Second)
 		w.kill("viot-t-cse-1")
 		w.within(3*time.Second, "cse-1")
+		time.Sleep(2 * time.Second)
 		w.do(func() { other.client.apart, c.client.apart = false, false })
 		w.stays(time.Minute, "cse-1")
 	})

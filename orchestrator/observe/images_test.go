@@ -15,9 +15,10 @@ func TestImages(t *testing.T) {
 		if s := w.snapshot(o, "cse"); s.NoImage {
 			t.Error("the image is said not to be there")
 		}
-		before := w.looks
+		looks := func() (n int) { w.do(func() { n = w.looks }); return n }
+		before := looks()
 		time.Sleep(time.Minute)
-		if n := w.looks - before; n < 1 || n > 3 {
+		if n := looks() - before; n < 1 || n > 3 {
 			t.Errorf("looked %d times in a minute for an image that is there, want 2", n)
 		}
 		w.do(func() { w.absent["cse:2"] = true })
