@@ -154,6 +154,9 @@ func (s *scene) problem() error {
 	if err != nil {
 		return err
 	}
+	if _, err := s.leader(); err != nil { // the next disturbance is to meet one that acts
+		return err
+	}
 	names := testkit.Instances(s.t, s.stack.Name, pool)
 	all, err := s.engine.ListContainers(s.ctx, map[string]string{spec.LabelStack: s.stack.Name, spec.LabelRole: spec.RoleInstance})
 	if err != nil {
