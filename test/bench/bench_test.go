@@ -100,7 +100,7 @@ func react(b *testing.B, name string, standbys int) {
 	n := cycles(b, 30)
 	settings := map[string]string{"cpus": "0.2", "max": "2", "scaleInAfter": "2s", "maxConnections": "16"}
 	if standbys > 0 {
-		settings["policy"] = fmt.Sprintf(`{"standby": {"count": %d, "paused": true}}`, standbys)
+		settings["policy.standby.count"], settings["policy.standby.paused"] = strconv.Itoa(standbys), "true"
 	}
 	s, tree := up(ctx, b, settings)
 	low := 50.0

@@ -105,9 +105,22 @@ func NewStack(t testing.TB, settings map[string]string) *Stack {
 	return s
 }
 
-// Set changes settings; keys are full, such as viot:max. They take effect with the next Up.
+// Set changes settings; keys are full, such as viot:max, and may be paths, such as viot:policy.standby.count. They take effect with the
+// next Up.
 func (s *Stack) Set(ctx context.Context, config auto.ConfigMap) error {
-	if err := s.pulumi.SetAllConfig(ctx, config); err != nil {
+	plain, paths := auto.ConfigMap{}, auto.ConfigMap{}
+	for key, value := range config {
+		if strings.Contains(key, ".") {
+			paths[key] = value
+		} else {
+			plain[key] = value
+		}
+	}
+	err := s.pulumi.SetAllConfig(ctx, plain)
+	if err == nil && len(paths) > 0 {
+		err = s.pulumi.SetAllConfigWithOptions(ctx, paths, &auto.ConfigOptions{Path: true})
+	}
+	if err != nil {
 		return fmt.Errorf("configure stack %s: %w", s.Name, err)
 	}
 	return nil
