@@ -23,7 +23,7 @@ const reviveAfter = time.Second
 // Revive says which instances of a pool are to be started again in place while Consul is silent: those that have crashed
 // in service. Nobody can prove then that it leads, so nothing is done that two could not do at once: none is made, none is
 // stopped and the size stays what it is. Left alone are those that are on their way out, by the journal as it was last
-// known, standbys, and those that an operator wants gone. Ones that die again are tried ever more rarely, one at a time.
+// known, standbys, those that somebody paused, and those that an operator wants gone. Ones that die again are tried ever more rarely, one at a time.
 func Revive(s fleet.Snapshot, v Vigil, now time.Time) ([]fleet.Decision, Vigil) {
 	if v.fallen == nil {
 		v.fallen, v.revived = map[string]time.Time{}, map[string]time.Time{}
@@ -39,7 +39,7 @@ func Revive(s fleet.Snapshot, v Vigil, now time.Time) ([]fleet.Decision, Vigil) 
 		if i.Op == fleet.Revive {
 			under++
 		}
-		if i.State != fleet.Dead || !i.Registered || i.StartedAt.IsZero() || i.Phase != "" || i.Op != "" || slices.Contains(s.Override.Drain, i.Name) {
+		if i.State != fleet.Dead || i.Paused || !i.Registered || i.StartedAt.IsZero() || i.Phase != "" || i.Op != "" || slices.Contains(s.Override.Drain, i.Name) {
 			if at, ok := v.revived[i.Name]; ok && i.State == fleet.Ready && now.Sub(at) >= bootSteady && at.After(v.boots.at) && i.Template == v.boots.template {
 				v.boots = boots{}
 			}

@@ -43,6 +43,7 @@ func TestReviveWhat(t *testing.T) {
 		{"a standby", "1:ready 2:dead", func(s *fleet.Snapshot) { s.Instances[1].Phase = fleet.Kept }, ""},
 		{"on its way out", "1:ready 2:draining", func(s *fleet.Snapshot) { s.Instances[1].Phase = fleet.Stopping }, ""},
 		{"an operator wants it gone", "1:ready 2:dead", func(s *fleet.Snapshot) { s.Override.Drain = []string{s.Instances[1].Name} }, ""},
+		{"frozen: it cannot be started", "1:ready 2:dead", func(s *fleet.Snapshot) { s.Instances[1].Paused = true }, ""},
 		{"being revived", "1:ready 2:dead", func(s *fleet.Snapshot) { s.Instances[1].Op = fleet.Revive }, ""},
 		{"failing its check", "1:unready 2:unready", nil, ""},
 		{"runs elsewhere", "1:stray", nil, ""},
