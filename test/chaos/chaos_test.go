@@ -92,6 +92,36 @@ type scene struct {
 	consul *consul.Client
 }
 
+// newScene stands a stack up with a pool of size instances, and prepares a tree to read and write.
+func newScene(ctx context.Context, t *testing.T, settings map[string]string) (*scene, load.Tree) {
+	t.Helper()
+	settings["min"], settings["max"] = strconv.Itoa(size), strconv.Itoa(size)
+	s := &scene{t: t, ctx: ctx, stack: testkit.NewStack(t, settings)}
+	_, err := s.stack.Up(ctx)
+	s.must(err)
+	s.engine, err = docker.Open(ctx, "")
+	s.must(err)
+	s.consul, err = consul.New(s.stack.Consul, "")
+	s.must(err)
+	tree, err := load.Prepare(ctx, s.stack.MCA, "cse-in", "chaos")
+	s.must(err)
+	return s, tree
+}
+
+// read reads a path 60 times a second until ctx ends, each time once, and counts what became of it.
+func (s *scene) read(ctx context.Context, tree load.Tree, path string, tally *load.Tally) {
+	err := load.Run(ctx, load.Config{
+		Address: s.stack.Address(), Connections: 8, RequestID: fmt.Sprint(time.Now().UnixNano()), Timeout: time.Minute, Record: tally.Record,
+		Rate: func(time.Duration) float64 { return 60 },
+		Next: func(int, int) load.Request {
+			return load.Request{Method: http.MethodGet, Path: path, Header: map[string]string{"X-M2M-Origin": tree.Originator, "X-M2M-RVI": "3"}}
+		},
+	})
+	if err != nil {
+		s.t.Error(err)
+	}
+}
+
 func (s *scene) must(err error) {
 	s.t.Helper()
 	if err != nil {
@@ -182,36 +212,14 @@ func (s *scene) problem() error {
 func TestChaos(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
 	defer cancel()
-	stack := testkit.NewStack(t, map[string]string{
-		"min": strconv.Itoa(size), "max": strconv.Itoa(size), "consulServers": "3", "orchestrators": "2",
-	})
-	s := &scene{t: t, ctx: ctx, stack: stack}
-	_, err := stack.Up(ctx)
-	s.must(err)
-	s.engine, err = docker.Open(ctx, "")
-	s.must(err)
+	s, tree := newScene(ctx, t, map[string]string{"consulServers": "3", "orchestrators": "2"})
 	defer s.engine.Close()
-	s.consul, err = consul.New(stack.Consul, "")
-	s.must(err)
-	tree, err := load.Prepare(ctx, stack.MCA, "cse-in", "chaos")
-	s.must(err)
 	w := newWriters(ctx, t, tree)
 	var reads load.Tally
 	loading, stop := context.WithCancel(ctx)
 	defer stop()
 	var done sync.WaitGroup
-	done.Go(func() {
-		err := load.Run(loading, load.Config{
-			Address: stack.Address(), Connections: 8, RequestID: fmt.Sprint(time.Now().UnixNano()), Timeout: time.Minute, Record: reads.Record,
-			Rate: func(time.Duration) float64 { return 60 },
-			Next: func(int, int) load.Request {
-				return load.Request{Method: http.MethodGet, Path: tree.Container + "/la", Header: map[string]string{"X-M2M-Origin": tree.Originator, "X-M2M-RVI": "3"}}
-			},
-		})
-		if err != nil {
-			t.Error(err)
-		}
-	})
+	done.Go(func() { s.read(loading, tree, tree.Container+"/la", &reads) })
 	for n := range 4 {
 		done.Go(func() { w.run(loading, n) })
 	}
@@ -289,7 +297,7 @@ func TestChaos(t *testing.T) {
 	if t.Failed() {
 		return // the stack's own clean-up shows its logs before it removes it
 	}
-	s.must(stack.Destroy(context.WithoutCancel(ctx)))
+	s.must(s.stack.Destroy(context.WithoutCancel(ctx)))
 }
 
 // writers create content instances, each with a name of its own, and remember which were acknowledged.

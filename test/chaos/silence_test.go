@@ -4,13 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/viot-project/viot/infra/consul"
-	"github.com/viot-project/viot/infra/docker"
 	"github.com/viot-project/viot/infra/spec"
 	"github.com/viot-project/viot/test/load"
 	"github.com/viot-project/viot/test/testkit"
@@ -21,44 +18,24 @@ import (
 func TestInstancesAreRevivedWhileConsulIsAway(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Minute)
 	defer cancel()
-	stack := testkit.NewStack(t, map[string]string{"min": strconv.Itoa(size), "max": strconv.Itoa(size), "orchestrators": "2"})
-	s := &scene{t: t, ctx: ctx, stack: stack}
-	_, err := stack.Up(ctx)
-	s.must(err)
-	s.engine, err = docker.Open(ctx, "")
-	s.must(err)
+	s, tree := newScene(ctx, t, map[string]string{"orchestrators": "2"})
 	defer s.engine.Close()
-	s.consul, err = consul.New(stack.Consul, "")
-	s.must(err)
-	tree, err := load.Prepare(ctx, stack.MCA, "cse-in", "silence")
-	s.must(err)
 	s.recovered("start", time.Now())
-	before := testkit.Instances(t, stack.Name, pool)
+	before := testkit.Instances(t, s.stack.Name, pool)
 
 	var reads load.Tally
 	loading, stop := context.WithCancel(ctx)
 	defer stop()
 	var done sync.WaitGroup
-	done.Go(func() {
-		err := load.Run(loading, load.Config{
-			Address: stack.Address(), Connections: 8, RequestID: fmt.Sprint(time.Now().UnixNano()), Timeout: time.Minute, Record: reads.Record,
-			Rate: func(time.Duration) float64 { return 60 },
-			Next: func(int, int) load.Request {
-				return load.Request{Method: http.MethodGet, Path: tree.Container, Header: map[string]string{"X-M2M-Origin": tree.Originator, "X-M2M-RVI": "3"}}
-			},
-		})
-		if err != nil {
-			t.Error(err)
-		}
-	})
+	done.Go(func() { s.read(loading, tree, tree.Container, &reads) })
 
-	servers, err := s.engine.ListContainers(ctx, map[string]string{spec.LabelStack: stack.Name, spec.LabelRole: spec.RoleConsul})
+	servers, err := s.engine.ListContainers(ctx, map[string]string{spec.LabelStack: s.stack.Name, spec.LabelRole: spec.RoleConsul})
 	s.must(err)
 	for _, c := range servers {
 		s.must(s.engine.KillContainer(ctx, c.ID, "KILL")) // by the engine: it stays away until it is started
 	}
 	for round := range 5 {
-		names := testkit.Instances(t, stack.Name, pool)
+		names := testkit.Instances(t, s.stack.Name, pool)
 		victims := names[:1]
 		if round == 4 {
 			victims = names // all at once: requests are held until one is there again
@@ -76,13 +53,13 @@ func TestInstancesAreRevivedWhileConsulIsAway(t *testing.T) {
 	t.Logf("as it should be %s after Consul's return", s.recovered("Consul's return", time.Now()).Round(10*time.Millisecond))
 	stop()
 	done.Wait()
-	if after := testkit.Instances(t, stack.Name, pool); fmt.Sprint(after) != fmt.Sprint(before) {
+	if after := testkit.Instances(t, s.stack.Name, pool); fmt.Sprint(after) != fmt.Sprint(before) {
 		t.Errorf("instances are %v in the end, want those there were, %v", after, before)
 	}
 	if total := reads.Summary(); total.Failed > 0 || total.Requests == 0 {
 		t.Errorf("reads: %s; want some and no failure", total)
 	}
-	s.must(stack.Destroy(context.WithoutCancel(ctx)))
+	s.must(s.stack.Destroy(context.WithoutCancel(ctx)))
 }
 
 // served waits until each of the instances has answered a request that came through HAProxy.
