@@ -143,15 +143,15 @@ func (c *Client) ListContainers(ctx context.Context, labels map[string]string) (
 // UpdateContainer changes limits and restart policy while the container runs: cpus in cores and memoryBytes, 0 for no
 // limit; an empty policy is left as it is. Errors: ErrNotFound.
 func (c *Client) UpdateContainer(ctx context.Context, id string, cpus float64, memoryBytes int64, restart RestartPolicy) error {
-	quota := int64(-1)
+	period, quota := int64(cpuPeriod), int64(-1)
 	if cpus > 0 {
-		quota = cpuQuota(cpus)
+		period, quota = cpuLimit(cpus)
 	}
 	if memoryBytes == 0 {
 		memoryBytes = noMemoryLimit
 	}
 	_, err := c.api.ContainerUpdate(ctx, id, container.UpdateConfig{
-		Resources:     container.Resources{CPUPeriod: cpuPeriod, CPUQuota: quota, Memory: memoryBytes, MemorySwap: memoryBytes},
+		Resources:     container.Resources{CPUPeriod: period, CPUQuota: quota, Memory: memoryBytes, MemorySwap: memoryBytes},
 		RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyMode(restart)},
 	})
 	if err != nil {

@@ -93,7 +93,7 @@ func TestContainerLife(t *testing.T) {
 	for _, limits := range []struct {
 		cpus   float64
 		memory int64
-	}{{0, 0}, {0.25, 32 << 20}, {1.5, 128 << 20}} {
+	}{{0, 0}, {0.25, 32 << 20}, {0.01, 32 << 20}, {0.29, 32 << 20}, {1.5, 128 << 20}} {
 		if err := engine.UpdateContainer(ctx, id, limits.cpus, limits.memory, docker.RestartNo); err != nil {
 			t.Fatal(err)
 		}

@@ -350,7 +350,9 @@ func (Container) Diff(_ context.Context, req infer.DiffRequest[ContainerArgs, Co
 	c.replace("capDrop", is.CapDrop, want.CapDrop)
 	c.replace("readOnly", is.ReadOnly, want.ReadOnly)
 	c.replace("stopSignal", is.StopSignal, want.StopSignal)
-	c.update("cpus", is.CPUs, want.CPUs)
+	if !docker.SameCPUs(is.CPUs, want.CPUs) {
+		c.update("cpus", is.CPUs, want.CPUs)
+	}
 	c.update("memoryBytes", is.MemoryBytes, want.MemoryBytes)
 	c.update("restart", is.Restart, want.Restart)
 	c.update("stopGrace", is.grace(), want.grace())

@@ -363,7 +363,7 @@ func TestOperations(t *testing.T) {
 			b.running()
 			b.journal, b.registered, b.container.State, b.boots = entry(fleet.Kept), nil, docker.Paused, time.Hour
 			b.startedAt = time.Now()
-		}, op: fleet.Enlist, want: []string{"unpause", "remove", "strike"}, wantErr: "not ready within 5s", took: 5 * time.Second},
+		}, op: fleet.Enlist, want: []string{"unpause", "strike", "remove", "strike"}, wantErr: "not ready within 5s", took: 5 * time.Second},
 		{name: "recall", bench: func(b *bench) { b.running(); b.journal, b.registered = entry(fleet.Settled), nil }, op: fleet.Recall,
 			want: []string{"recalled", "strike", start[3]}},
 		{name: "recall too late", bench: func(b *bench) { b.running(); b.journal, b.registered = entry(fleet.Stopping), nil }, op: fleet.Recall,

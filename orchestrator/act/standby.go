@@ -71,7 +71,8 @@ func (a *Actor) wake(j *job, c docker.Container) error {
 }
 
 // enlist brings a standby into service. One that does not answer any more, as when it was paused for too long, is
-// removed.
+// removed. Once it runs, and while it gets ready, it is struck from the journal: if nothing comes after that, it is one that runs
+// unregistered, which is to be adopted.
 func (a *Actor) enlist(j *job) error {
 	began := time.Now()
 	c, err := a.Engine.InspectContainer(j.ctx, j.op.Instance)
@@ -81,8 +82,17 @@ func (a *Actor) enlist(j *job) error {
 	a.setTemplate(j, c.Labels[spec.LabelTemplate])
 	j.limited = c.State == docker.Paused // else its warming may have been interrupted
 	err = a.wake(j, c)
+	var address string
 	if err == nil {
-		err = a.boot(j, c.ID, began)
+		struck := make(chan error, 1)
+		go func() { struck <- a.strike(j) }()
+		address, err = a.bootTo(j, c.ID, began)
+		if strikeErr := <-struck; err == nil {
+			err = strikeErr
+		}
+	}
+	if err == nil {
+		err = a.register(j, address)
 	}
 	if err != nil {
 		if errors.Is(err, errInterrupted) {

@@ -15,7 +15,6 @@ import (
 	"github.com/viot-project/viot/infra/consul"
 	"github.com/viot-project/viot/infra/docker"
 	"github.com/viot-project/viot/infra/spec"
-	"github.com/viot-project/viot/orchestrator/fleet"
 )
 
 const (
@@ -98,17 +97,11 @@ func (a *Actor) adopt(j *job) error {
 	return nil
 }
 
-// boot waits until a running container answers ready and registers it. One that was kept as a standby is struck from
-// the journal before: if nothing comes after that, it is one that runs unregistered, which is to be adopted.
+// boot waits until a running container answers ready and registers it.
 func (a *Actor) boot(j *job, id string, began time.Time) error {
 	address, err := a.bootTo(j, id, began)
 	if err != nil {
 		return err
-	}
-	if j.op.Kind == fleet.Enlist {
-		if err := a.strike(j); err != nil {
-			return err
-		}
 	}
 	return a.register(j, address)
 }

@@ -153,6 +153,10 @@ func TestDecideInstances(t *testing.T) {
 		{"backs off when boots fail", "", func(c *scene) {
 			c.m.boots = boots{template: current, failed: 2, at: c.now, reason: "exited with code 1"}
 		}, "", "hold"},
+		{"keeps a standby", "1:ready", func(c *scene) { c.s.Pool.Policy.Standby.Count = 1 }, "warm 2", "heal"},
+		{"brings into service before it keeps another", "1:ready 2:booting", func(c *scene) {
+			c.s.Pool.Policy.Standby.Count, c.m.desired = 1, 2
+		}, "", ""},
 		{"a repaired template is tried at once", "", func(c *scene) {
 			c.m.boots = boots{template: "broken", failed: 9, at: c.now}
 		}, "start 1", "heal"},

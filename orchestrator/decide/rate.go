@@ -9,6 +9,8 @@ import (
 // as the evidence allows: the mean over the minute while the counter grows steadily, the mean since a step, up or down,
 // once that is beyond chance.
 type rate struct {
+	newest       reading
+	latest       ring // readings as close as they come
 	fine, coarse ring
 	steady       bool    // no change was found lately
 	spread       float64 // variance of counts over that of a Poisson process, in the mean; 0 until known
@@ -35,7 +37,8 @@ const (
 	sigmas = 4
 	// shortest is the least time, in seconds, between two readings that are both kept: closer ones say nothing.
 	shortest  = 0.1
-	coarsest  = 4 // seconds between two coarse readings
+	finest    = 0.2 // seconds between two fine readings
+	coarsest  = 4   // seconds between two coarse readings
 	spreadMax = 25
 	// unexplained is by how much more than chance readings may be off a line that is believed.
 	unexplained = 2
@@ -52,8 +55,8 @@ func (r *ring) add(p reading) {
 
 // add takes a reading in. A counter that fell, or a clock that did, begins anew.
 func (r *rate) add(when time.Time, total float64) {
-	if r.fine.n > 0 {
-		last := r.fine.back(0)
+	if r.latest.n > 0 {
+		last := r.newest
 		switch at := when.Sub(r.begun).Seconds(); {
 		case at < last.at || total < last.total || math.IsNaN(total):
 			*r = rate{}
@@ -63,12 +66,16 @@ func (r *rate) add(when time.Time, total float64) {
 			r.grewAt = when
 		}
 	}
-	if r.fine.n == 0 {
+	if r.latest.n == 0 {
 		r.begun = when
 	}
 	at := when.Sub(r.begun).Seconds()
-	r.vary(at, total)
-	r.fine.add(reading{at, total})
+	if r.fine.n == 0 || at-r.fine.back(0).at >= finest {
+		r.vary(at, total)
+		r.fine.add(reading{at, total})
+	}
+	r.newest = reading{at, total}
+	r.latest.add(r.newest)
 	if r.coarse.n == 0 || at-r.coarse.back(0).at >= coarsest {
 		r.coarse.add(reading{at, total})
 	}
@@ -97,10 +104,10 @@ func (r *rate) dispersion() float64 { return max(1, r.spread) }
 
 // perSecond returns the estimate; ok is false until there are two readings.
 func (r *rate) perSecond() (estimate float64, ok bool) {
-	if r.fine.n < 2 {
+	if r.latest.n < 2 {
 		return 0, false
 	}
-	newest := r.fine.back(0)
+	newest := r.newest
 	dispersion := r.dispersion()
 	begun := false
 	r.steady = true
@@ -119,6 +126,11 @@ func (r *rate) perSecond() (estimate float64, ok bool) {
 	}
 	for i := r.fine.n - 1; i >= 1; i /= 2 {
 		consider(r.fine.back(i))
+	}
+	for i := 2; i >= 1; i-- {
+		if i < r.latest.n && newest.at-r.latest.back(i).at < finest {
+			consider(r.latest.back(i))
+		}
 	}
 	return estimate, true
 }

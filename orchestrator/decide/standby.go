@@ -89,12 +89,13 @@ func (r *round) rollCause(template string, n int) string {
 	return fmt.Sprintf("template %s replaces %s, %d to go", r.Template, template, n)
 }
 
-// standby keeps as many standbys as the policy asks for, once the pool itself has what it needs. They are of the
-// current template; those of another go when no instance in service is of it any more.
+// standby keeps as many standbys as the policy asks for, once the pool itself has what it needs: none is made while another comes into
+// service, for the two would share the processors and requests wait for the one. They are of the current template; those of another go when no instance in service is of it any more.
 func (r *round) standby() {
 	if r.Override.Paused || r.count.Live < r.m.desired {
 		return
 	}
+	coming := r.count.Booting > 0
 	want := r.Pool.Policy.Standby
 	var kept, surplus []fleet.Instance
 	outdated, _ := r.outdated()
@@ -127,7 +128,7 @@ func (r *round) standby() {
 			ops = append(ops, fleet.Op{Kind: fleet.Warm, Instance: i.Name})
 		}
 	}
-	if missing := want.Count - len(kept); missing > 0 && r.mayStartOf(r.Template) && outdated == 0 {
+	if missing := want.Count - len(kept); missing > 0 && !coming && r.mayStartOf(r.Template) && outdated == 0 {
 		if r.m.boots.template == r.Template && r.m.boots.failed > 0 {
 			missing = 1
 		}

@@ -47,7 +47,7 @@ type Observer struct {
 	Engine Engine
 	Consul Consul
 	HTTP   *http.Client  // for balancers and instances; a request is bounded by this package
-	Poll   time.Duration // between two readings of the balancers' counters
+	Poll   time.Duration // between two readings of the balancers' counters; half of it while there are few, see pollEvery
 	Scrape time.Duration // between two readings of the instances' pages
 	Wake   func()        // called when something is known anew; must not block; may be nil
 	Log    hclog.Logger
@@ -101,7 +101,13 @@ func (o *Observer) Run(ctx context.Context) error {
 	parts.Go(func() { o.followDrains(ctx) })
 	parts.Go(func() { o.followOverrides(ctx) })
 	parts.Go(func() { o.followImages(ctx) })
-	parts.Go(func() { o.every(ctx, o.Poll, o.pollBalancers) })
+	parts.Go(func() {
+		for ctx.Err() == nil {
+			began := time.Now()
+			o.pollBalancers(ctx)
+			pause(ctx, o.pollEvery()-time.Since(began))
+		}
+	})
 	parts.Go(func() { o.every(ctx, o.Scrape, o.scrape) })
 	parts.Go(func() { o.every(ctx, o.Scrape, o.readSignals) })
 	o.followPools(ctx)

@@ -9,7 +9,6 @@ import (
 	"maps"
 	"os"
 	"strconv"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -84,109 +83,6 @@ func wait(ctx context.Context, b *testing.B, s *testkit.Stack, ok func(spec.Stat
 		b.Fatal(err)
 	}
 	return status
-}
-
-// BenchmarkScale steps the load up so that one instance is not enough, and takes the time from the first request of the step to the first
-// answer of an instance that did not serve before: one that is started for it, and one that stands by. The load then steps back, the pool
-// shrinks, and the next cycle begins.
-func BenchmarkScale(b *testing.B) {
-	b.Run("start", func(b *testing.B) { react(b, "scale-out-reaction", 0) })
-	b.Run("standby", func(b *testing.B) { react(b, "standby-reaction", 1) })
-}
-
-// react measures reactions of a pool with so many paused standbys.
-func react(b *testing.B, name string, standbys int) {
-	ctx := b.Context()
-	n := cycles(b, 30)
-	settings := map[string]string{"cpus": "0.2", "max": "2", "scaleInAfter": "2s", "maxConnections": "16"}
-	if standbys > 0 {
-		settings["policy.standby.count"], settings["policy.standby.paused"] = strconv.Itoa(standbys), "true"
-	}
-	s, tree := up(ctx, b, settings)
-	low := 50.0
-	var rate atomic.Value // float64
-	rate.Store(low)
-	var counting atomic.Pointer[load.Tally]
-	counting.Store(&load.Tally{})
-	loading, stop := context.WithCancel(ctx)
-	defer stop()
-	done := make(chan error, 1)
-	go func() {
-		done <- load.Run(loading, load.Config{
-			Address: s.Address(), Connections: 64, Next: tree.Mix, Timeout: 30 * time.Second, RequestID: fmt.Sprint(time.Now().UnixNano()),
-			Record: func(r load.Result) { counting.Load().Record(r) },
-			Rate:   func(time.Duration) float64 { return rate.Load().(float64) },
-		})
-	}()
-	var tallies []*load.Tally
-	count := func() *load.Tally { // and begin anew
-		t := counting.Swap(&load.Tally{})
-		tallies = append(tallies, t)
-		return t
-	}
-	// The step asks for half an instance more than one can give at the target utilisation.
-	high := capacity(ctx, b, s) * 1.5
-	var reactions []time.Duration
-	for range n {
-		rate.Store(low)
-		wait(ctx, b, s, func(p spec.Status) bool {
-			return p.Ready == 1 && p.Booting == 0 && p.Draining == 0 && p.Standby == standbys
-		})
-		count()
-		time.Sleep(time.Second) // let the estimate settle on the low rate
-		before := count().Summary().FirstAt
-		stepped := time.Now()
-		rate.Store(high)
-		var served time.Time
-		for served.IsZero() {
-			if time.Since(stepped) > 30*time.Second {
-				b.Fatalf("no other instance served within 30 s of a step from %.0f to %.0f requests/s", low, high)
-			}
-			time.Sleep(5 * time.Millisecond)
-			for name, at := range counting.Load().Summary().FirstAt {
-				if _, known := before[name]; !known {
-					served = at
-				}
-			}
-		}
-		reactions = append(reactions, served.Sub(stepped))
-	}
-	stop()
-	if err := <-done; err != nil {
-		b.Fatal(err)
-	}
-	count()
-	requests, failed := 0, 0
-	for _, t := range tallies {
-		summary := t.Summary()
-		requests, failed = requests+summary.Requests, failed+summary.Failed
-	}
-	print(b, name, append(figure.Spread(reactions),
-		figure.Text("step", fmt.Sprintf("%.0f/s→%.0f/s", low, high)), figure.Count("requests", requests), figure.Count("failed", failed))...)
-	if failed > 0 {
-		b.Errorf("%s: %d of %d requests failed", name, failed, requests)
-	}
-}
-
-// capacity is how many requests per second one instance takes at its target utilisation, by the orchestrator's own
-// estimate once that has settled.
-func capacity(ctx context.Context, b *testing.B, s *testkit.Stack) float64 {
-	b.Helper()
-	time.Sleep(10 * time.Second)
-	var answer struct {
-		Policy spec.Policy `json:"policy"`
-		Inputs struct {
-			ServiceTimeSeconds float64 `json:"serviceTimeSeconds"`
-		} `json:"inputs"`
-	}
-	if err := s.Ask(ctx, "/v1/pools/"+pool, &answer); err != nil {
-		b.Fatal(err)
-	}
-	if answer.Inputs.ServiceTimeSeconds <= 0 {
-		b.Fatal("the orchestrator has not learned the service time under load")
-	}
-	document, _ := document(ctx, b, s)
-	return document.Template.CPUs * document.Policy.TargetUtilisation / answer.Inputs.ServiceTimeSeconds
 }
 
 // document reads the pool's declaration from Consul.
