@@ -75,6 +75,7 @@ type Observer struct {
 	silent         map[string]time.Time    // what Consul does not answer about, and since when
 	readers        sync.WaitGroup          // readings under way
 
+	heldDue     chan struct{} // pools may have lost or got their instances; made by Run
 	pages       *http.Client  // HTTP, confined; made by Run
 	signalSlots chan struct{} // made by Run
 }
@@ -91,7 +92,7 @@ func (o *Observer) Run(ctx context.Context) error {
 	o.crews, o.engineErr, o.host = map[string]*crew{}, errNotYet, fleet.Host{}
 	o.images, o.imagesDue = map[string]image{}, make(chan struct{}, 1)
 	o.health, o.measurements = map[string]*health{}, map[string]*measurement{}
-	o.lanes, o.silent = map[string]bool{}, map[string]time.Time{}
+	o.lanes, o.silent, o.heldDue = map[string]bool{}, map[string]time.Time{}, make(chan struct{}, 1)
 	o.pages, o.signalSlots = client(o.HTTP), make(chan struct{}, signalReaders)
 	o.mu.Unlock()
 	defer o.readers.Wait()
@@ -101,6 +102,7 @@ func (o *Observer) Run(ctx context.Context) error {
 	parts.Go(func() { o.followDrains(ctx) })
 	parts.Go(func() { o.followOverrides(ctx) })
 	parts.Go(func() { o.followImages(ctx) })
+	parts.Go(func() { o.followHeld(ctx) })
 	parts.Go(func() { o.every(ctx, o.Poll, o.pollBalancers) })
 	parts.Go(func() { o.every(ctx, o.Scrape, o.scrape) })
 	parts.Go(func() { o.every(ctx, o.Scrape, o.readSignals) })
