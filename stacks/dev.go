@@ -81,8 +81,17 @@ func dev(ctx *pulumi.Context) error {
 	for name, value := range s.env {
 		env[name] = pulumi.String(value)
 	}
+	var slices pulumi.StringArray
+	for _, slice := range s.slices {
+		made, err := infra.NewNetwork(ctx, "slice-"+slice, infra.NetworkArgs{Slice: slice})
+		if err != nil {
+			return err
+		}
+		slices = append(slices, made.Name)
+	}
 	pool, err := infra.NewPool(ctx, poolName, infra.PoolArgs{
-		Network: network.Name, Consul: consul.Address, Balancers: pulumi.StringArray{balancer.Companion}, Image: image, Env: env,
+		Network: network.Name, Consul: consul.Address, Balancers: pulumi.StringArray{balancer.Companion}, Slices: slices,
+		Image: image, Env: env,
 		Limits: infra.Limits{CPUs: s.cpus, MemoryBytes: int64(s.memoryMiB) << 20},
 		Service: spec.Service{
 			Port: s.servicePort, ReadinessPath: s.readinessPath, MetricsPath: s.metricsPath, MaxConnections: s.maxConnections,

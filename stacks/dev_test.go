@@ -152,6 +152,34 @@ func TestOwnImage(t *testing.T) {
 	}
 }
 
+func TestSlices(t *testing.T) {
+	t.Parallel()
+	made, err := deploy(t, map[string]string{"slices": `["acme", "other"]`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, slice := range []string{"acme", "other"} {
+		network, ok := made["Network slice-"+slice]
+		if !ok || network["name"].StringValue() != "viot-test-"+slice {
+			t.Errorf("slice %s: network is %v, want viot-test-%s", slice, network, slice)
+		}
+		want = append(want, "viot-test-"+slice)
+	}
+	var got []string
+	for _, v := range made["Pool cse"]["slices"].ArrayValue() {
+		got = append(got, v.StringValue())
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the pool's slices are %q, want %q", got, want)
+	}
+	for text, want := range map[string]string{`["A b"]`: "lower-case", `["acme", "acme"]`: "there twice", `"acme"`: "want a list", `["a","b","c","d","e","f","g"]`: "viot:max is 6"} {
+		if _, err := deploy(t, map[string]string{"slices": text}); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "viot:slices:") {
+			t.Errorf("%s: got %v, want viot:slices with %q", text, err, want)
+		}
+	}
+}
+
 func TestPolicy(t *testing.T) {
 	t.Parallel()
 	made, err := deploy(t, map[string]string{"policy": `{"slo": "p95 <= 100ms", "standby": {"count": 1, "paused": true},

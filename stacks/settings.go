@@ -27,6 +27,7 @@ type settings struct {
 	cpus              float64
 	memoryMiB         int
 	maxConnections    int
+	slices            []string
 
 	image         string
 	servicePort   int
@@ -56,6 +57,7 @@ func readSettings(ctx *pulumi.Context) (settings, error) {
 		cpus:              r.number("cpus", 0, 1024),
 		memoryMiB:         r.whole("memoryMiB", 0, 1<<20),
 		maxConnections:    r.whole("maxConnections", 0, 1<<20),
+		slices:            r.names("slices"),
 		image:             r.get("image"),
 		servicePort:       r.whole("servicePort", 1, 65535),
 		readinessPath:     r.path("readinessPath"),
@@ -73,6 +75,9 @@ func readSettings(ctx *pulumi.Context) (settings, error) {
 	}
 	if s.max < s.min {
 		r.bad("max", "%d is less than viot:min, which is %d", s.max, s.min)
+	}
+	if len(s.slices) > s.max {
+		r.bad("slices", "%d slices need an instance each, and viot:max is %d", len(s.slices), s.max)
 	}
 	s.policy.Min, s.policy.Max, s.policy.TargetUtilisation, s.policy.ScaleInAfter = s.min, s.max, s.targetUtilisation, spec.Duration(s.scaleInAfter)
 	if len(r.problems) == 0 { // else one of the four may be what is wrong, and is told above
@@ -214,6 +219,23 @@ func (r *reader) policy(key string) (p spec.Policy) {
 		r.bad(key, "min, max, targetUtilisation and scaleInAfter are keys of their own, such as viot:min")
 	}
 	return p
+}
+
+// names reads a list of names, each there once.
+func (r *reader) names(key string) (names []string) {
+	r.read = append(r.read, key)
+	if err := r.config.GetObject(key, &names); err != nil {
+		r.bad(key, "want a list of names: %v", err)
+		return nil
+	}
+	for i, name := range names {
+		if err := spec.CheckName("slice", name); err != nil {
+			r.bad(key, "%v", err)
+		} else if slices.Contains(names[:i], name) {
+			r.bad(key, "%q is there twice", name)
+		}
+	}
+	return names
 }
 
 // variables reads a list of NAME=value.

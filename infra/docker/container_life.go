@@ -51,8 +51,12 @@ func (c *Client) CreateContainer(ctx context.Context, spec ContainerSpec) (strin
 	return made.ID, nil
 }
 
-// connect attaches a container to a further network.
+// connect attaches a container to a further network. Of one that was not started yet the engine does not find out before
+// it starts that there is no such network.
 func (c *Client) connect(ctx context.Context, network, id string) error {
+	if _, err := c.InspectNetwork(ctx, network); err != nil {
+		return fmt.Errorf("join network %s: %w", network, err)
+	}
 	if err := c.api.NetworkConnect(ctx, network, id, nil); err != nil {
 		return fmt.Errorf("join network %s: %w", network, classify(err, nil))
 	}
