@@ -51,7 +51,14 @@ func dev(ctx *pulumi.Context) error {
 	if err != nil {
 		return err
 	}
+	secret := func(text string) pulumi.StringInput {
+		if text == "" {
+			return nil
+		}
+		return pulumi.ToSecret(pulumi.String(text)).(pulumi.StringOutput)
+	}
 	orchestrator, err := infra.NewOrchestrator(ctx, "orchestrator", infra.OrchestratorArgs{
+		ReadToken: secret(s.readToken), WriteToken: secret(s.writeToken),
 		Network: network.Name, Image: daemon, Consul: consul.Inside, DockerSocket: s.dockerSocket, Replicas: s.orchestrators,
 		HostAddress: s.address, HostPort: s.orchestratorPort,
 	})

@@ -44,6 +44,8 @@ type settings struct {
 	orchestrators    int
 	images           string
 	dockerSocket     string
+
+	readToken, writeToken string // of the orchestrator's API; empty is none
 }
 
 // readSettings reads and checks the configuration. Its error holds every problem, each with its key and what is wanted.
@@ -72,9 +74,14 @@ func readSettings(ctx *pulumi.Context) (settings, error) {
 		orchestrators:     r.whole("orchestrators", 1, 9),
 		images:            r.oneOf("images", "auto", "registry", "build"),
 		dockerSocket:      r.path("dockerSocket"),
+		readToken:         r.token(ctx, "readToken"),
+		writeToken:        r.token(ctx, "writeToken"),
 	}
 	if s.max < s.min {
 		r.bad("max", "%d is less than viot:min, which is %d", s.max, s.min)
+	}
+	if s.readToken != "" && s.readToken == s.writeToken {
+		r.bad("readToken", "it is viot:writeToken as well: who has it may write; want another")
 	}
 	if len(s.slices) > s.max {
 		r.bad("slices", "%d slices need an instance each, and viot:max is %d", len(s.slices), s.max)
@@ -219,6 +226,30 @@ func (r *reader) policy(key string) (p spec.Policy) {
 		r.bad(key, "min, max, targetUtilisation and scaleInAfter are keys of their own, such as viot:min")
 	}
 	return p
+}
+
+// leastToken is how many characters a token has at least: fewer can be guessed.
+const leastToken = 16
+
+// token reads a token, which only a secret of the configuration may hold. What is told about it does not contain it.
+func (r *reader) token(ctx *pulumi.Context, key string) string {
+	r.read = append(r.read, key)
+	token, _ := ctx.GetConfig("viot:" + key)
+	bad := func(reason string) {
+		r.problems = append(r.problems, fmt.Errorf("viot:%s: %s (pulumi config set --secret viot:%s …)", key, reason, key))
+	}
+	switch odd := func(c rune) bool { return c <= ' ' || c > '~' }; {
+	case token == "":
+	case !ctx.IsConfigSecret("viot:" + key):
+		bad("it is kept in clear: want it set as a secret, and another one than this")
+	case strings.ContainsFunc(token, odd):
+		bad("it has spaces, or characters that are not of ASCII: want letters, digits and signs only")
+	case len(token) < leastToken:
+		bad(fmt.Sprintf("it has %d characters: want %d or more, such as of openssl rand -hex 24", len(token), leastToken))
+	default:
+		return token
+	}
+	return ""
 }
 
 // names reads a list of names, each there once.
