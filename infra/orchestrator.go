@@ -19,6 +19,10 @@ type OrchestratorArgs struct {
 	Replicas     int                // at least 1; one acts, the others stand by
 	HostAddress  string             // address of this machine on which the first one's API is published
 	HostPort     int                // 0 lets the engine choose
+
+	// Tokens that the API wants of who reads and of who writes; nil wants none. They are secret: they reach the program as
+	// files in its container, which neither its arguments nor its labels show.
+	ReadToken, WriteToken pulumi.StringInput
 }
 
 // Orchestrator is the daemon, in as many containers as asked for, that keeps every pool of the stack at its size.
@@ -29,6 +33,22 @@ type Orchestrator struct {
 }
 
 const orchestratorPort = 8090
+
+// tokens are the files with the API's tokens, and the flags that name them.
+func (a OrchestratorArgs) tokens() (files viot.FileArray, flags pulumi.StringArray) {
+	for _, token := range []struct {
+		name  string
+		value pulumi.StringInput
+	}{{"read-token", a.ReadToken}, {"write-token", a.WriteToken}} {
+		if token.value == nil {
+			continue
+		}
+		path := pulumi.String("/run/viot/" + token.name)
+		files = append(files, viot.FileArgs{Path: path, Content: pulumi.ToSecret(token.value).(pulumi.StringOutput), Mode: pulumi.String("0400")})
+		flags = append(flags, pulumi.String("-"+token.name+"-file"), path)
+	}
+	return files, flags
+}
 
 // NewOrchestrator starts the orchestrators. They have the engine's socket, and so all power over this machine: they run
 // nothing but this repository's program.
@@ -47,13 +67,16 @@ func NewOrchestrator(ctx *pulumi.Context, name string, args OrchestratorArgs, op
 			pulumi.String("-stack"), pulumi.String(ctx.Stack()), pulumi.String("-consul"), args.Consul,
 			pulumi.String("-docker"), pulumi.String("unix:///var/run/docker.sock"), pulumi.String("-listen"), pulumi.Sprintf(":%d", orchestratorPort),
 		}
-		if ip := net.ParseIP(args.HostAddress); ip != nil && ip.IsLoopback() { // who reaches it is on this machine
+		files, flags := args.tokens()
+		command = append(command, flags...)
+		if ip := net.ParseIP(args.HostAddress); args.WriteToken == nil && ip != nil && ip.IsLoopback() { // who reaches it is on this machine
 			command = append(command, pulumi.String("-open-writes"))
 		}
 		container := &viot.ContainerArgs{
 			Stack: pulumi.String(ctx.Stack()), Name: pulumi.String(objectName(ctx, replica)), Role: pulumi.String(spec.RoleOrchestrator),
 			Image: args.Image, Network: args.Network, Restart: pulumi.String("unless-stopped"),
 			Command:     command,
+			Files:       files,
 			Mounts:      viot.MountArray{viot.MountArgs{HostPath: pulumi.String(args.DockerSocket), Target: pulumi.String("/var/run/docker.sock")}},
 			HealthCheck: viot.HealthCheckArgs{Http: viot.HTTPCheckArgs{Port: pulumi.Int(orchestratorPort), Path: pulumi.String("/readyz")}},
 		}

@@ -14,6 +14,7 @@ type PoolArgs struct {
 	Network   pulumi.StringInput
 	Consul    pulumi.StringInput // address of Consul's API from this machine
 	Balancers pulumi.StringArrayInput
+	Slices    pulumi.StringArrayInput // names of the networks of its slices; nil is none
 	Image     pulumi.StringInput
 	Env       pulumi.StringMapInput
 	Limits    Limits
@@ -44,7 +45,7 @@ func NewPool(ctx *pulumi.Context, name string, args PoolArgs, opts ...pulumi.Res
 		return nil, err
 	}
 	pool, err := viot.NewPool(ctx, name, &viot.PoolArgs{
-		Stack: pulumi.String(ctx.Stack()), Name: pulumi.String(name), ConsulAddress: args.Consul, Balancers: args.Balancers,
+		Stack: pulumi.String(ctx.Stack()), Name: pulumi.String(name), ConsulAddress: args.Consul, Balancers: args.Balancers, Slices: args.Slices,
 		Template: viot.PoolTemplateArgs{
 			Image: args.Image, Env: args.Env, Network: args.Network,
 			Cpus: pulumi.Float64(args.Limits.CPUs), MemoryBytes: pulumi.Int(int(args.Limits.MemoryBytes)),

@@ -51,7 +51,14 @@ func dev(ctx *pulumi.Context) error {
 	if err != nil {
 		return err
 	}
+	secret := func(text string) pulumi.StringInput {
+		if text == "" {
+			return nil
+		}
+		return pulumi.ToSecret(pulumi.String(text)).(pulumi.StringOutput)
+	}
 	orchestrator, err := infra.NewOrchestrator(ctx, "orchestrator", infra.OrchestratorArgs{
+		ReadToken: secret(s.readToken), WriteToken: secret(s.writeToken),
 		Network: network.Name, Image: daemon, Consul: consul.Inside, DockerSocket: s.dockerSocket, Replicas: s.orchestrators,
 		HostAddress: s.address, HostPort: s.orchestratorPort,
 	})
@@ -81,8 +88,17 @@ func dev(ctx *pulumi.Context) error {
 	for name, value := range s.env {
 		env[name] = pulumi.String(value)
 	}
+	var slices pulumi.StringArray
+	for _, slice := range s.slices {
+		made, err := infra.NewNetwork(ctx, "slice-"+slice, infra.NetworkArgs{Slice: slice})
+		if err != nil {
+			return err
+		}
+		slices = append(slices, made.Name)
+	}
 	pool, err := infra.NewPool(ctx, poolName, infra.PoolArgs{
-		Network: network.Name, Consul: consul.Address, Balancers: pulumi.StringArray{balancer.Companion}, Image: image, Env: env,
+		Network: network.Name, Consul: consul.Address, Balancers: pulumi.StringArray{balancer.Companion}, Slices: slices,
+		Image: image, Env: env,
 		Limits: infra.Limits{CPUs: s.cpus, MemoryBytes: int64(s.memoryMiB) << 20},
 		Service: spec.Service{
 			Port: s.servicePort, ReadinessPath: s.readinessPath, MetricsPath: s.metricsPath, MaxConnections: s.maxConnections,

@@ -46,8 +46,8 @@ func (w *world) NewResource(args pulumi.MockResourceArgs) (string, resource.Prop
 	return args.Name + "-id", state, nil
 }
 
-// deploy runs the program with the defaults of Pulumi.yaml and the given changes.
-func deploy(t *testing.T, changes map[string]string) (map[string]resource.PropertyMap, error) {
+// deploy runs the program with the defaults of Pulumi.yaml and the given changes; secrets are the keys of the secret ones.
+func deploy(t *testing.T, changes map[string]string, secrets ...string) (map[string]resource.PropertyMap, error) {
 	t.Helper()
 	project, err := workspace.LoadProject("../Pulumi.yaml")
 	if err != nil {
@@ -71,7 +71,7 @@ func deploy(t *testing.T, changes map[string]string) (map[string]resource.Proper
 		settings["viot:"+key] = value
 	}
 	w := &world{made: map[string]resource.PropertyMap{}}
-	err = pulumi.RunErr(dev, pulumi.WithMocks("viot", "test", w), func(info *pulumi.RunInfo) { info.Config = settings })
+	err = pulumi.RunErr(dev, pulumi.WithMocks("viot", "test", w), func(info *pulumi.RunInfo) { info.Config, info.ConfigSecretKeys = settings, secrets })
 	return w.made, err
 }
 
@@ -149,6 +149,114 @@ func TestOwnImage(t *testing.T) {
 	template := made["Pool cse"]["template"].ObjectValue()
 	if got := template["image"].StringValue(); got != "example/cse:2" {
 		t.Errorf("image %s, want example/cse:2", got)
+	}
+}
+
+func TestSlices(t *testing.T) {
+	t.Parallel()
+	made, err := deploy(t, map[string]string{"slices": `["acme", "other"]`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, slice := range []string{"acme", "other"} {
+		network, ok := made["Network slice-"+slice]
+		if !ok || network["name"].StringValue() != "viot-test-"+slice {
+			t.Errorf("slice %s: network is %v, want viot-test-%s", slice, network, slice)
+		}
+		want = append(want, "viot-test-"+slice)
+	}
+	var got []string
+	for _, v := range made["Pool cse"]["slices"].ArrayValue() {
+		got = append(got, v.StringValue())
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the pool's slices are %q, want %q", got, want)
+	}
+	for text, want := range map[string]string{`["A b"]`: "lower-case", `["acme", "acme"]`: "there twice", `"acme"`: "want a list", `["a","b","c","d","e","f","g"]`: "viot:max is 6"} {
+		if _, err := deploy(t, map[string]string{"slices": text}); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "viot:slices:") {
+			t.Errorf("%s: got %v, want viot:slices with %q", text, err, want)
+		}
+	}
+}
+
+func TestTokens(t *testing.T) {
+	t.Parallel()
+	const read, write = "viot:readToken", "viot:writeToken"
+	one, two := strings.Repeat("r", 24), strings.Repeat("w", 16)
+	made, err := deploy(t, map[string]string{"readToken": one, "writeToken": two, "orchestrators": "2"}, read, write)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"Container orchestrator", "Container orchestrator-2"} {
+		files, want := made[name]["files"], map[string]string{"/run/viot/read-token": one, "/run/viot/write-token": two}
+		if !files.ContainsSecrets() {
+			t.Errorf("%s: the tokens are not kept secret in the state", name)
+		}
+		for files.IsSecret() || files.IsOutput() {
+			if files.IsSecret() {
+				files = files.SecretValue().Element
+			} else {
+				files = files.OutputValue().Element
+			}
+		}
+		for _, f := range files.ArrayValue() {
+			file := f.ObjectValue()
+			content := file["content"]
+			if content.IsSecret() {
+				content = content.SecretValue().Element
+			}
+			path := file["path"].StringValue()
+			if content.StringValue() != want[path] || file["mode"].StringValue() != "0400" {
+				t.Errorf("%s: %s is %v", name, path, f)
+			}
+			delete(want, path)
+		}
+		if len(want) > 0 {
+			t.Errorf("%s: no files %v", name, want)
+		}
+		var command []string
+		for _, word := range made[name]["command"].ArrayValue() {
+			command = append(command, word.StringValue())
+		}
+		text := strings.Join(command, " ")
+		if !strings.Contains(text, "-read-token-file /run/viot/read-token -write-token-file /run/viot/write-token") || strings.Contains(text, "-open-writes") {
+			t.Errorf("%s: arguments are %s, want both files and no open writes", name, text)
+		}
+		for key, value := range made[name] {
+			if key != "files" && (strings.Contains(fmt.Sprint(value), one) || strings.Contains(fmt.Sprint(value), two)) {
+				t.Errorf("%s: its %s shows a token", name, key)
+			}
+		}
+	}
+	made, err = deploy(t, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, files := made["Container orchestrator"]["files"]; files || !strings.Contains(fmt.Sprint(made["Container orchestrator"]["command"]), "-open-writes") {
+		t.Errorf("without tokens: got %v, want no files and open writes", made["Container orchestrator"])
+	}
+	for name, bad := range map[string]struct {
+		changes map[string]string
+		secrets []string
+		want    string
+	}{
+		"in clear": {map[string]string{"writeToken": two}, nil, "kept in clear"},
+		"short":    {map[string]string{"writeToken": "abcdefghijklmno"}, []string{write}, "15 characters"},
+		"spaces":   {map[string]string{"readToken": "abcdefgh ijklmnopqrst"}, []string{read}, "spaces"},
+		"line end": {map[string]string{"readToken": one + "\n"}, []string{read}, "spaces"},
+		"the same": {map[string]string{"readToken": one, "writeToken": one}, []string{read, write}, "viot:writeToken as well"},
+	} {
+		_, err := deploy(t, bad.changes, bad.secrets...)
+		if err == nil || !strings.Contains(err.Error(), bad.want) {
+			t.Errorf("%s: got %v, want %q", name, err, bad.want)
+			continue
+		}
+		for _, token := range bad.changes {
+			if strings.Contains(err.Error(), strings.TrimSpace(token)) {
+				t.Errorf("%s: the error shows the token: %v", name, err)
+			}
+		}
 	}
 }
 

@@ -27,6 +27,7 @@ type settings struct {
 	cpus              float64
 	memoryMiB         int
 	maxConnections    int
+	slices            []string
 
 	image         string
 	servicePort   int
@@ -43,6 +44,8 @@ type settings struct {
 	orchestrators    int
 	images           string
 	dockerSocket     string
+
+	readToken, writeToken string // of the orchestrator's API; empty is none
 }
 
 // readSettings reads and checks the configuration. Its error holds every problem, each with its key and what is wanted.
@@ -56,6 +59,7 @@ func readSettings(ctx *pulumi.Context) (settings, error) {
 		cpus:              r.number("cpus", 0, 1024),
 		memoryMiB:         r.whole("memoryMiB", 0, 1<<20),
 		maxConnections:    r.whole("maxConnections", 0, 1<<20),
+		slices:            r.names("slices"),
 		image:             r.get("image"),
 		servicePort:       r.whole("servicePort", 1, 65535),
 		readinessPath:     r.path("readinessPath"),
@@ -70,9 +74,17 @@ func readSettings(ctx *pulumi.Context) (settings, error) {
 		orchestrators:     r.whole("orchestrators", 1, 9),
 		images:            r.oneOf("images", "auto", "registry", "build"),
 		dockerSocket:      r.path("dockerSocket"),
+		readToken:         r.token(ctx, "readToken"),
+		writeToken:        r.token(ctx, "writeToken"),
 	}
 	if s.max < s.min {
 		r.bad("max", "%d is less than viot:min, which is %d", s.max, s.min)
+	}
+	if s.readToken != "" && s.readToken == s.writeToken {
+		r.bad("readToken", "it is viot:writeToken as well: who has it may write; want another")
+	}
+	if len(s.slices) > s.max {
+		r.bad("slices", "%d slices need an instance each, and viot:max is %d", len(s.slices), s.max)
 	}
 	s.policy.Min, s.policy.Max, s.policy.TargetUtilisation, s.policy.ScaleInAfter = s.min, s.max, s.targetUtilisation, spec.Duration(s.scaleInAfter)
 	if len(r.problems) == 0 { // else one of the four may be what is wrong, and is told above
@@ -214,6 +226,47 @@ func (r *reader) policy(key string) (p spec.Policy) {
 		r.bad(key, "min, max, targetUtilisation and scaleInAfter are keys of their own, such as viot:min")
 	}
 	return p
+}
+
+// leastToken is how many characters a token has at least: fewer can be guessed.
+const leastToken = 16
+
+// token reads a token, which only a secret of the configuration may hold. What is told about it does not contain it.
+func (r *reader) token(ctx *pulumi.Context, key string) string {
+	r.read = append(r.read, key)
+	token, _ := ctx.GetConfig("viot:" + key)
+	bad := func(reason string) {
+		r.problems = append(r.problems, fmt.Errorf("viot:%s: %s (pulumi config set --secret viot:%s …)", key, reason, key))
+	}
+	switch odd := func(c rune) bool { return c <= ' ' || c > '~' }; {
+	case token == "":
+	case !ctx.IsConfigSecret("viot:" + key):
+		bad("it is kept in clear: want it set as a secret, and another one than this")
+	case strings.ContainsFunc(token, odd):
+		bad("it has spaces, or characters that are not of ASCII: want letters, digits and signs only")
+	case len(token) < leastToken:
+		bad(fmt.Sprintf("it has %d characters: want %d or more, such as of openssl rand -hex 24", len(token), leastToken))
+	default:
+		return token
+	}
+	return ""
+}
+
+// names reads a list of names, each there once.
+func (r *reader) names(key string) (names []string) {
+	r.read = append(r.read, key)
+	if err := r.config.GetObject(key, &names); err != nil {
+		r.bad(key, "want a list of names: %v", err)
+		return nil
+	}
+	for i, name := range names {
+		if err := spec.CheckName("slice", name); err != nil {
+			r.bad(key, "%v", err)
+		} else if slices.Contains(names[:i], name) {
+			r.bad(key, "%q is there twice", name)
+		}
+	}
+	return names
 }
 
 // variables reads a list of NAME=value.

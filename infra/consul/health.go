@@ -26,6 +26,7 @@ type Instance struct {
 	Node    string // the node whose agent it is registered with
 	Address string
 	Port    int
+	Tags    []string
 	Meta    map[string]string
 	Status  string
 	Passing bool // Status is StatusPassing
@@ -62,7 +63,7 @@ func instanceOf(e *api.ServiceEntry) Instance {
 	const agentCheck = "serfHealth" // made by Consul itself, one for each node
 	i := Instance{
 		ID: e.Service.ID, Service: e.Service.Service, Node: e.Node.Node,
-		Address: e.Service.Address, Port: e.Service.Port, Meta: e.Service.Meta,
+		Address: e.Service.Address, Port: e.Service.Port, Meta: e.Service.Meta, Tags: e.Service.Tags,
 		Status: e.Checks.AggregatedStatus(), AgentAlive: true,
 	}
 	if i.Address == "" {

@@ -15,6 +15,7 @@ type Registration struct {
 	Address      string
 	Port         int
 	Meta         map[string]string
+	Tags         []string
 	ReadinessURL string        // asked by the agent: 2xx passes, 429 warns, all else is critical
 	Interval     time.Duration // between two checks; 0 is DefaultCheckInterval
 	Timeout      time.Duration // of one check; 0 is DefaultCheckTimeout
@@ -38,7 +39,7 @@ func (c *Client) Register(ctx context.Context, r Registration) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, callTimeout, errCallTimeout)
 	defer cancel()
 	err := c.api.Agent().ServiceRegisterOpts(&api.AgentServiceRegistration{
-		ID: r.ID, Name: r.Service, Address: r.Address, Port: r.Port, Meta: r.Meta,
+		ID: r.ID, Name: r.Service, Address: r.Address, Port: r.Port, Meta: r.Meta, Tags: r.Tags,
 		Check: &api.AgentServiceCheck{
 			CheckID: "service:" + r.ID, Name: "readiness", HTTP: r.ReadinessURL,
 			Interval: r.Interval.String(), Timeout: r.Timeout.String(), Status: api.HealthPassing,

@@ -72,8 +72,9 @@ type ContainerSpec struct {
 	Env         map[string]string
 	Labels      map[string]string
 	User        string // uid[:gid] or a name known in the image
-	Network     string // name of the one network it joins; empty is the engine's default bridge
+	Network     string // name of the network it joins first; empty is the engine's default bridge
 	Aliases     []string
+	Networks    []string // names of further networks to join, for which Network must be set
 	Ports       []Port
 	Mounts      []Mount
 	Tmpfs       map[string]string // target → mount options such as size=16m,mode=1777
@@ -233,6 +234,9 @@ func fromInspect(r container.InspectResponse) Container {
 		if endpoint.IPAddress != "" {
 			c.IPs[name] = endpoint.IPAddress
 		}
+		if name != c.Spec.Network && c.Spec.Network != "" {
+			c.Spec.Networks = append(c.Spec.Networks, name)
+		}
 		if name == c.Spec.Network {
 			for _, alias := range endpoint.Aliases {
 				if !strings.HasPrefix(c.ID, alias) { // the engine adds the short ID by itself
@@ -241,6 +245,7 @@ func fromInspect(r container.InspectResponse) Container {
 			}
 		}
 	}
+	slices.Sort(c.Spec.Networks)
 	for _, m := range r.HostConfig.Mounts {
 		mnt := Mount{Target: m.Target, ReadOnly: m.ReadOnly}
 		switch m.Type {

@@ -23,7 +23,8 @@ func settled(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // CreateContainer makes a container, puts its files in place and returns its ID; StartContainer starts it. Once begun it
-// is not interrupted by ctx, and when it fails nothing is left. Errors: ErrNotFound for a missing image, ErrNameTaken.
+// is not interrupted by ctx, and when it fails nothing is left. Errors: ErrNotFound for a missing image or network,
+// ErrNameTaken.
 func (c *Client) CreateContainer(ctx context.Context, spec ContainerSpec) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", fmt.Errorf("create container %s: %w", spec.Name, err)
@@ -38,10 +39,28 @@ func (c *Client) CreateContainer(ctx context.Context, spec ContainerSpec) (strin
 		}
 		return "", fmt.Errorf("create container %s: %w", spec.Name, err)
 	}
-	if err := c.upload(ctx, made.ID, spec.Files); err != nil {
+	err = c.upload(ctx, made.ID, spec.Files)
+	for _, network := range spec.Networks {
+		if err == nil {
+			err = c.connect(ctx, network, made.ID)
+		}
+	}
+	if err != nil {
 		return "", errors.Join(fmt.Errorf("create container %s: %w", spec.Name, err), c.RemoveContainer(ctx, made.ID))
 	}
 	return made.ID, nil
+}
+
+// connect attaches a container to a further network. Of one that was not started yet the engine does not find out before
+// it starts that there is no such network.
+func (c *Client) connect(ctx context.Context, network, id string) error {
+	if _, err := c.InspectNetwork(ctx, network); err != nil {
+		return fmt.Errorf("join network %s: %w", network, err)
+	}
+	if err := c.api.NetworkConnect(ctx, network, id, nil); err != nil {
+		return fmt.Errorf("join network %s: %w", network, classify(err, nil))
+	}
+	return nil
 }
 
 func (c *Client) upload(ctx context.Context, id string, files []File) error {

@@ -238,6 +238,15 @@ func TestRefusals(t *testing.T) {
 			_, err := engine.CreateContainer(ctx, spec)
 			return err
 		}, docker.ErrNotFound, "no such image"},
+		{"join a missing network", func() error {
+			spec := container
+			spec.Name, spec.Networks = name+"-6", []string{name + "-none"}
+			_, err := engine.CreateContainer(ctx, spec)
+			if _, err := engine.InspectContainer(ctx, spec.Name); !errors.Is(err, docker.ErrNotFound) {
+				t.Errorf("a container that could not join its network is still there (%v)", err)
+			}
+			return err
+		}, docker.ErrNotFound, "join network " + name + "-none"},
 		{"inspect no container", func() error { _, err := engine.InspectContainer(ctx, name+"-4"); return err }, docker.ErrNotFound, "no such container"},
 		{"inspect no network", func() error { _, err := engine.InspectNetwork(ctx, name+"-4"); return err }, docker.ErrNotFound, ""},
 		{"inspect no volume", func() error { _, err := engine.InspectVolume(ctx, name+"-4"); return err }, docker.ErrNotFound, ""},
@@ -361,5 +370,39 @@ func TestImages(t *testing.T) {
 	}
 	if err := engine.PullImage(ctx, "127.0.0.1:1/none:1", nil); err == nil {
 		t.Error("got no error from pulling where no registry is")
+	}
+}
+
+func TestFurtherNetworks(t *testing.T) {
+	t.Parallel()
+	engine, stack := dockertest.Open(t)
+	ctx := t.Context()
+	name, labels := "viot-"+stack, map[string]string{spec.LabelStack: stack}
+	networks := []string{name, name + "-a", name + "-b"}
+	for _, n := range networks {
+		if _, err := engine.CreateNetwork(ctx, docker.NetworkSpec{Name: n, Labels: labels}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id, err := engine.CreateContainer(ctx, docker.ContainerSpec{
+		Name: name, Image: dockertest.Probe(t, engine, stack), Labels: labels, Network: name, Networks: networks[1:],
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := engine.StartContainer(ctx, id); err != nil {
+		t.Fatal(err)
+	}
+	got, err := engine.InspectContainer(ctx, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(got.Networks, networks) || got.Spec.Network != name || !slices.Equal(got.Spec.Networks, networks[1:]) {
+		t.Errorf("networks are %q, made from %q and %q, want %q", got.Networks, got.Spec.Network, got.Spec.Networks, networks)
+	}
+	for _, n := range networks {
+		if got.IPs[n] == "" {
+			t.Errorf("no address in network %s: %v", n, got.IPs)
+		}
 	}
 }

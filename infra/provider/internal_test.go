@@ -16,7 +16,6 @@ import (
 
 func TestGoalReached(t *testing.T) {
 	t.Parallel()
-	policy := spec.Policy{Min: 2, Max: 4}
 	for _, test := range []struct {
 		what      string
 		goal      goal
@@ -33,7 +32,7 @@ func TestGoalReached(t *testing.T) {
 		{"all are new", untilReplaced, spec.Status{ObservedIndex: 8, Ready: 3, Updated: 3, Booting: 1}, 0, true},
 		{"all are new and too few", untilReplaced, spec.Status{ObservedIndex: 8, Ready: 1, Updated: 1}, 0, false},
 	} {
-		if got := test.goal.reached(test.status, 7, policy, test.strangers); got != test.want {
+		if got := test.goal.reached(test.status, 7, 2, test.strangers); got != test.want {
 			t.Errorf("%s: got %t, want %t", test.what, got, test.want)
 		}
 	}

@@ -17,6 +17,7 @@ type PoolArgs struct {
 	Service       PoolService  `pulumi:"service"`
 	Policy        PoolPolicy   `pulumi:"policy"`
 	Balancers     []string     `pulumi:"balancers,optional"`
+	Slices        []string     `pulumi:"slices,optional"`
 	WaitTimeout   string       `pulumi:"waitTimeout,optional"`
 }
 
@@ -84,6 +85,8 @@ func (p *PoolArgs) Annotate(a infer.Annotator) {
 	a.Describe(&p.Service, "How an instance is reached and watched.")
 	a.Describe(&p.Policy, "How many instances there may be and how full each should be.")
 	a.Describe(&p.Balancers, "Base URLs of the load balancer companions that serve the pool, as the orchestrator reaches them, such as http://balancer:8081.")
+	a.Describe(&p.Slices, "Network slices: names of Docker networks, over which instances are spread. Each instance joins one beside the template's "+
+		"network, each slice keeps an instance at least, and an instance that is in none of them is replaced. Default: none.")
 	a.Describe(&p.WaitTimeout, "How long to wait for the orchestrator to make the pool true, such as 5m.")
 	a.SetDefault(&p.WaitTimeout, "5m")
 }

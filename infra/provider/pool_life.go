@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +20,7 @@ import (
 func (a PoolArgs) document() spec.Pool {
 	t, s := a.Template, a.Service
 	d := spec.Pool{
-		Stack: a.Stack, Name: a.Name, Balancers: a.Balancers,
+		Stack: a.Stack, Name: a.Name, Balancers: a.Balancers, Slices: a.Slices,
 		Template: spec.Template{
 			Image: t.Image, Command: t.Command, Env: t.Env, Network: t.Network, CPUs: t.CPUs, MemoryBytes: int64(t.MemoryBytes),
 			StopGrace: specDuration(t.StopGrace),
@@ -39,7 +40,7 @@ func (a PoolArgs) document() spec.Pool {
 // declaredBy turns a document back into inputs.
 func (a PoolArgs) declaredBy(d spec.Pool) PoolArgs {
 	t, s := d.Template, d.Service
-	a.Stack, a.Name, a.Balancers = d.Stack, d.Name, d.Balancers
+	a.Stack, a.Name, a.Balancers, a.Slices = d.Stack, d.Name, d.Balancers, d.Slices
 	a.Template = PoolTemplate{
 		Image: t.Image, Command: t.Command, Env: t.Env, Network: t.Network, CPUs: t.CPUs, MemoryBytes: int(t.MemoryBytes),
 		StopGrace: t.StopGrace.String(),
@@ -95,6 +96,7 @@ func (Pool) Diff(_ context.Context, req infer.DiffRequest[PoolArgs, PoolState]) 
 	c.update("service", is.Service, want.Service)
 	c.update("policy", is.Policy, want.Policy)
 	c.update("balancers", is.Balancers, want.Balancers)
+	c.update("slices", is.Slices, want.Slices)
 	c.update("consulAddress", req.State.ConsulAddress, req.Inputs.ConsulAddress)
 	c.update("consulToken", req.State.ConsulToken, req.Inputs.ConsulToken)
 	c.update("status", req.State.Status, statusReady)
@@ -113,7 +115,7 @@ func (Pool) Create(ctx context.Context, req infer.CreateRequest[PoolArgs]) (infe
 	return resp, apply(ctx, &resp.Output, untilReady)
 }
 
-// Update implements infer.CustomUpdate. A change of the template, and one that was not waited for to its end, waits until
+// Update implements infer.CustomUpdate. A change of the template or of the slices, and one that was not waited for to its end, waits until
 // no instance of another is left; any other change only until the orchestrator has seen it.
 func (Pool) Update(ctx context.Context, req infer.UpdateRequest[PoolArgs, PoolState]) (infer.UpdateResponse[PoolState], error) {
 	resp := infer.UpdateResponse[PoolState]{Output: req.State}
@@ -124,7 +126,7 @@ func (Pool) Update(ctx context.Context, req infer.UpdateRequest[PoolArgs, PoolSt
 		return resp, nil
 	}
 	goal := untilSeen
-	if resp.Output.TemplateHash != req.State.TemplateHash || req.State.Status != statusReady {
+	if resp.Output.TemplateHash != req.State.TemplateHash || !slices.Equal(req.Inputs.Slices, req.State.Slices) || req.State.Status != statusReady {
 		goal = untilReplaced
 	}
 	return resp, apply(ctx, &resp.Output, goal)

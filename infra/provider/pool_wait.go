@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,7 +22,7 @@ type goal int
 const (
 	untilSeen     goal = iota // it has seen the document
 	untilReady                // and the least number of instances is ready
-	untilReplaced             // and no instance of another template is left
+	untilReplaced             // and no instance of another template, or in a slice that is not declared, is left
 )
 
 const (
@@ -33,15 +34,15 @@ const (
 )
 
 // reached says whether status s of a pool whose document was written at index has come to the goal. strangers is the
-// number of its instances of another template.
-func (g goal) reached(s spec.Status, index uint64, policy spec.Policy, strangers int) bool {
+// number of its instances of another template or elsewhere than in its slices.
+func (g goal) reached(s spec.Status, index uint64, least, strangers int) bool {
 	switch {
 	case s.ObservedIndex < index:
 		return false
 	case g == untilReady:
-		return s.Ready >= policy.Min
+		return s.Ready >= least
 	case g == untilReplaced:
-		return s.Ready >= policy.Min && s.Updated == s.Ready && strangers == 0
+		return s.Ready >= least && s.Updated == s.Ready && strangers == 0
 	}
 	return true
 }
@@ -85,7 +86,7 @@ func await(ctx context.Context, client *consul.Client, pool spec.Pool, index uin
 				return fmt.Errorf("wait for pool %s: %w", pool.Name, err)
 			}
 		}
-		if goal.reached(status, index, pool.Policy, strangers) {
+		if goal.reached(status, index, pool.Least(), strangers) {
 			return nil
 		}
 	}
@@ -122,12 +123,14 @@ func instanceLabels(stack, pool string) map[string]string {
 	return ourLabels(stack, spec.RoleInstance, map[string]string{spec.LabelPool: pool})
 }
 
-// countStrangers counts a pool's instances of another template.
+// countStrangers counts a pool's instances of another template or elsewhere than in its slices.
 func countStrangers(ctx context.Context, pool spec.Pool) (int, error) {
 	instances, err := engine(ctx).ListContainers(ctx, instanceLabels(pool.Stack, pool.Name))
 	strangers := 0
 	for _, i := range instances {
-		if i.Labels[spec.LabelTemplate] != pool.Template.Hash() {
+		slice := i.Labels[spec.LabelSlice]
+		placed := slices.Contains(pool.Slices, slice) || slice == "" && len(pool.Slices) == 0
+		if i.Labels[spec.LabelTemplate] != pool.Template.Hash() || !placed {
 			strangers++
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -22,6 +23,9 @@ type Pool struct {
 	Service   Service  `json:"service"`
 	Policy    Policy   `json:"policy"`
 	Balancers []string `json:"balancers,omitempty"` // base URLs of the load balancer companions that serve this pool
+	// Slices are the network slices that instances are spread over: Docker networks, each instance being in one of them
+	// beside Template.Network. Each keeps an instance at least. Empty: there are none.
+	Slices []string `json:"slices,omitempty"`
 }
 
 // Template is what each instance is started from. A change of any field replaces every instance, one by one.
@@ -159,8 +163,36 @@ func (p Pool) Validate() error {
 			bad("balancers: %q: want an http or https URL", b)
 		}
 	}
+	for _, problem := range p.sliceProblems() {
+		problems = append(problems, problem)
+	}
 	return errors.Join(sorted(problems)...)
 }
+
+var networkRE = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$`)
+
+func (p Pool) sliceProblems() (problems []error) {
+	bad := func(format string, args ...any) { problems = append(problems, fmt.Errorf("slices: "+format, args...)) }
+	for i, s := range p.Slices {
+		switch {
+		case !networkRE.MatchString(s):
+			bad("%q: want the name of a Docker network: 1 to 63 letters, digits, dots, dashes and underscores, a letter or digit first", s)
+		case s == "host" || s == "none" || s == "bridge":
+			bad("%q is the engine's own network: want one that was made for the slice", s)
+		case s == p.Template.Network:
+			bad("%q is template.network, which every instance is in: want another network", s)
+		case slices.Contains(p.Slices[:i], s):
+			bad("%q is there twice: want each once", s)
+		}
+	}
+	if most := p.Policy.Max; most > 0 && len(p.Slices) > most {
+		bad("%d of them need an instance each, and policy.max is %d: want fewer slices or a larger max", len(p.Slices), most)
+	}
+	return problems
+}
+
+// Least is how few instances the pool may have: Policy.Min, and one for each slice.
+func (p Pool) Least() int { return max(p.Policy.Min, len(p.Slices)) }
 
 // Hash identifies a template's content: 12 hexadecimal digits. Instances carry it under LabelTemplate.
 func (t Template) Hash() string {

@@ -16,6 +16,7 @@ const (
 	LabelRole     = "io.viot.role"     // what it is for: one of the Role constants
 	LabelPool     = "io.viot.pool"     // pool of an instance; only on RoleInstance
 	LabelTemplate = "io.viot.template" // Template.Hash an instance was started from; only on RoleInstance
+	LabelSlice    = "io.viot.slice"    // network slice that an instance is in; only on RoleInstance of a pool with slices
 )
 
 // Roles, the values of LabelRole.
@@ -36,6 +37,9 @@ const (
 	MetaTemplate       = "viot-template"
 	MetaMaxConnections = "viot-max-connections" // Service.MaxConnections in decimal; absent when unlimited
 )
+
+// SliceTag is the tag that an instance in a slice is registered with in Consul.
+func SliceTag(slice string) string { return "slice=" + slice }
 
 // BuiltImage says whether an image is one that pulumi up builds for a stack, which no registry has.
 func BuiltImage(stack, reference string) bool { return strings.HasPrefix(reference, "viot-"+stack+"/") }

@@ -92,6 +92,12 @@ func TestValidateNamesEachProblem(t *testing.T) {
 		{"policy.targetUtilisation", func(p *Pool) { p.Policy.TargetUtilisation = 1.01 }},
 		{"policy.scaleInAfter", func(p *Pool) { p.Policy.ScaleInAfter = -1 }},
 		{"balancers", func(p *Pool) { p.Balancers = []string{"balancer:8081"} }},
+		{"slices", func(p *Pool) { p.Slices = []string{"a b"} }},
+		{"slices", func(p *Pool) { p.Slices = []string{""} }},
+		{"slices", func(p *Pool) { p.Slices = []string{"host"} }},
+		{"slices", func(p *Pool) { p.Slices = []string{p.Template.Network} }},
+		{"slices", func(p *Pool) { p.Slices = []string{"acme", "other", "acme"} }},
+		{"slices", func(p *Pool) { p.Slices, p.Policy.Min, p.Policy.Max = []string{"a", "b", "c"}, 1, 2 }},
 	} {
 		p := valid().WithDefaults()
 		c.spoil(&p)

@@ -97,6 +97,16 @@ up() {
 	status
 }
 
+# token gives what asks the orchestrator its token, unless the user has chosen one: that of the stack's settings.
+token() {
+	[ -z "${VIOT_TOKEN:-}" ] || return 0
+	local key
+	for key in readToken writeToken; do
+		VIOT_TOKEN=$(pulumi config get "viot:$key" 2>/dev/null) && [ -n "$VIOT_TOKEN" ] && break
+	done
+	export VIOT_TOKEN
+}
+
 status() {
 	stack_exists || fail "there is no stack $stack here; make up makes it"
 	local outputs
@@ -105,6 +115,7 @@ status() {
 	printf '%s\n' "$outputs" | sed -n 's/^ *"\([a-zA-Z]*\)": "\(.*\)",\{0,1\}$/\1: \2/p'
 	orchestrator=$(printf '%s\n' "$outputs" | sed -n 's/^ *"orchestratorUrl": "\(.*\)",\{0,1\}$/\1/p')
 	[ -n "$orchestrator" ] || fail "stack $stack is not up; run make up"
+	token
 	viot status -url "$orchestrator"
 }
 
@@ -148,7 +159,7 @@ preview) stack_exists || pulumi stack init "$stack" >/dev/null; pulumi preview -
 refresh) alone; unlock; pulumi refresh --yes --skip-preview ;;
 down) down ;;
 status) status ;;
-demo) stack_exists || fail "there is no stack $stack here; run make up first"; exec go run ./test/demo -mca "$(pulumi stack output mcaUrl)" -orchestrator "$(pulumi stack output orchestratorUrl)" -plot build/demo.svg ;;
+demo) stack_exists || fail "there is no stack $stack here; run make up first"; token; exec go run ./test/demo -mca "$(pulumi stack output mcaUrl)" -orchestrator "$(pulumi stack output orchestratorUrl)" -plot build/demo.svg ;;
 clean)
 	alone
 	others=$(viot inventory -any) || exit 1

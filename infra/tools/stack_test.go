@@ -117,3 +117,23 @@ func TestStackKeepsNoLockInWhatPulumiStarts(t *testing.T) {
 		t.Errorf("got %q, want pulumi started without the lock's descriptor", out)
 	}
 }
+
+// The orchestrator is shown the token of the stack's settings, unless the user has chosen one.
+func TestStatusShowsTheToken(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ set, chosen, want string }{
+		{"readToken", "", "the readToken"}, {"writeToken", "", "the writeToken"}, {"", "", ""}, {"writeToken", "another", "another"},
+	} {
+		c := newStack(t)
+		c.program("pulumi", `case "$*" in
+"stack output --json") printf '{\n  "orchestratorUrl": "http://there"\n}\n' ;;
+"config get viot:$SET") echo "the $SET" ;;
+"config get"*) exit 1 ;;
+esac`)
+		c.program("viot", `echo "asked $3 with <${VIOT_TOKEN:-}>"`)
+		out, err := c.run("infra/tools/stack.sh status", "SET="+test.set, "VIOT_TOKEN="+test.chosen)
+		if want := "asked http://there with <" + test.want + ">"; err != nil || !strings.Contains(out, want) {
+			t.Errorf("%+v: got %v and %q, want %q", test, err, out, want)
+		}
+	}
+}

@@ -76,6 +76,7 @@ type job struct {
 	op       fleet.Op
 	pool     spec.Pool
 	template string // hash of pool.Template, or of the template of what is adopted or revived
+	slice    string // network slice that the instance is in; only the job's goroutine uses it
 
 	ctx     context.Context // ends when the pool is abandoned
 	abandon context.CancelFunc
@@ -267,10 +268,11 @@ func (a *Actor) over(j *job, err error) {
 	a.ended[j.pool.Name] = append(a.ended[j.pool.Name], fleet.Ended{Op: j.op, Template: j.template, Err: err})
 }
 
-func (a *Actor) setTemplate(j *job, template string) {
+// is takes over what a job's instance is by the labels of its container.
+func (a *Actor) is(j *job, c docker.Container) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	j.template = template
+	j.template, j.slice = c.Labels[spec.LabelTemplate], c.Labels[spec.LabelSlice]
 }
 
 // note says in words what a job waits for; empty when it is not held up.

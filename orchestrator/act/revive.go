@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/viot-project/viot/infra/docker"
-	"github.com/viot-project/viot/infra/spec"
 )
 
 // revive starts the container of a dead instance again, as it is, and waits until it is ready. It needs no right to act:
@@ -18,7 +17,7 @@ func (a *Actor) revive(j *job) error {
 	if err != nil {
 		return a.interrupted(j, err)
 	}
-	a.setTemplate(j, c.Labels[spec.LabelTemplate])
+	a.is(j, c)
 	switch c.State {
 	case docker.Exited, docker.Dead:
 	default:

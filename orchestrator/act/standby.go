@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/viot-project/viot/infra/docker"
-	"github.com/viot-project/viot/infra/spec"
 	"github.com/viot-project/viot/orchestrator/fleet"
 )
 
@@ -79,7 +78,7 @@ func (a *Actor) enlist(j *job) error {
 	if err != nil {
 		return a.interrupted(j, err)
 	}
-	a.setTemplate(j, c.Labels[spec.LabelTemplate])
+	a.is(j, c)
 	j.limited = c.State == docker.Paused // else its warming may have been interrupted
 	err = a.wake(j, c)
 	var address string
@@ -131,7 +130,7 @@ func (a *Actor) recall(j *job) error {
 	if err != nil {
 		return a.interrupted(j, err)
 	}
-	a.setTemplate(j, c.Labels[spec.LabelTemplate])
+	a.is(j, c)
 	ctx, cancel := context.WithTimeout(j.ctx, recallLimit)
 	defer cancel()
 	address, err := a.ready(ctx, j, c.ID)

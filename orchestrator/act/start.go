@@ -45,12 +45,16 @@ func (a *Actor) create(j *job) (id string, err error) {
 	if err := a.Term.Check(); err != nil {
 		return "", errInterrupted
 	}
+	labels := map[string]string{
+		spec.LabelStack: j.pool.Stack, spec.LabelRole: spec.RoleInstance,
+		spec.LabelPool: j.pool.Name, spec.LabelTemplate: j.template,
+	}
+	var slices []string
+	if j.slice = j.op.Slice; j.slice != "" {
+		labels[spec.LabelSlice], slices = j.slice, []string{j.slice}
+	}
 	id, err = a.Engine.CreateContainer(j.ctx, docker.ContainerSpec{
-		Name: j.op.Instance, Image: t.Image, Command: t.Command, Env: t.Env, Network: t.Network,
-		Labels: map[string]string{
-			spec.LabelStack: j.pool.Stack, spec.LabelRole: spec.RoleInstance,
-			spec.LabelPool: j.pool.Name, spec.LabelTemplate: j.template,
-		},
+		Name: j.op.Instance, Image: t.Image, Command: t.Command, Env: t.Env, Network: t.Network, Networks: slices, Labels: labels,
 		MemoryBytes: t.MemoryBytes, StopGrace: time.Duration(t.StopGrace),
 		Restart: docker.RestartNo, // what dies is replaced
 		// No CPU limit while it boots: see boot.
@@ -86,7 +90,7 @@ func (a *Actor) adopt(j *job) error {
 	if err != nil {
 		return a.interrupted(j, err)
 	}
-	a.setTemplate(j, c.Labels[spec.LabelTemplate])
+	a.is(j, c)
 	if err := a.wake(j, c); err != nil {
 		return err
 	}
@@ -135,9 +139,13 @@ func (a *Actor) register(j *job, address string) error {
 	if s.MaxConnections > 0 {
 		meta[spec.MetaMaxConnections] = strconv.Itoa(s.MaxConnections)
 	}
+	var tags []string
+	if j.slice != "" {
+		tags = []string{spec.SliceTag(j.slice)}
+	}
 	return a.insist(j, func(ctx context.Context) error {
 		return a.Consul.Register(ctx, consul.Registration{
-			ID: j.op.Instance, Service: s.Name, Address: address, Port: s.Port, Meta: meta,
+			ID: j.op.Instance, Service: s.Name, Address: address, Port: s.Port, Meta: meta, Tags: tags,
 			ReadinessURL: serviceURL(address, s.Port, s.ReadinessPath),
 		})
 	})

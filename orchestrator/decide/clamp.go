@@ -13,8 +13,8 @@ import (
 type limits struct {
 	out, in  changes
 	schedule scheduled
-	sayings  [8]saying     // by clamp, of why
-	holds    [8]saying     // by clamp, of what is told as a hold
+	sayings  [9]saying     // by clamp, of why
+	holds    [9]saying     // by clamp, of what is told as a hold
 	scratch  []fleet.Clamp // of this round
 	told     []fleet.Clamp // last handed out
 }
@@ -27,11 +27,12 @@ const (
 	clampSchedule
 	clampMax
 	clampMin
+	clampSlices
 	clampRoom
 	clampHold
 )
 
-var clampNames = [...]string{"manual", "step", "rate", "schedule", "max", "min", "room", "hold"}
+var clampNames = [...]string{"manual", "step", "rate", "schedule", "max", "min", "slices", "room", "hold"}
 
 // to is one clamp: it takes the size to n. about and text say why; text is asked only when it is not known yet.
 func (r *round) to(clamp int, size *int, n int, about string, text func() string) {
@@ -54,7 +55,8 @@ func (r *round) hold(clamp int, about string, n int, text func() string) {
 //	step, rate   bound how far it is from the size before
 //	schedule     bounds it by the time of the week, and so do
 //	max, min     at any time
-//	room         is what hosts leave, but min stays asked for
+//	slices       each has one at least
+//	room         is what hosts leave, but min and slices stay asked for
 //	hold, pause  keep it from growing, shrinking or both, whatever the others say
 func (r *round) clamp(size *int) {
 	m, policy, o := &r.m, &r.Pool.Policy, r.Override.InForce(r.now)
@@ -84,7 +86,10 @@ func (r *round) clamp(size *int) {
 	if *size < policy.Min {
 		r.to(clampMin, size, policy.Min, "", func() string { return fmt.Sprintf("min is %d", policy.Min) })
 	}
-	if room := max(r.Room.Most, policy.Min); r.Room.Limited && *size > room {
+	if n := len(r.Pool.Slices); *size < n {
+		r.to(clampSlices, size, n, "", func() string { return fmt.Sprintf("each of %d slices keeps an instance", n) })
+	}
+	if room := max(r.Room.Most, r.Pool.Least()); r.Room.Limited && *size > room {
 		r.hold(clampRoom, r.Room.Cause, room, func() string {
 			return fmt.Sprintf("more instances are needed than there is room for, %d: %s", room, r.Room.Cause)
 		})

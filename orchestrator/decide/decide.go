@@ -49,14 +49,15 @@ type round struct {
 	plan  fleet.Plan
 
 	inputs   fleet.Inputs
-	kind     fleet.Kind // of the change of size; empty when there is none
-	problems []string   // what keeps the pool from being as declared
-	holds    []string   // why the size is not changed, or an instance not replaced
-	lost     int        // instances that are to be replaced
-	ordered  int        // new instances, not in Instances
-	earlier  int        // of these, those of the earlier template
-	open     bool       // an update goes on: instances of another template may be replaced
-	waits    bool       // for the image of the template declared: none is started from it
+	kind     fleet.Kind     // of the change of size; empty when there is none
+	problems []string       // what keeps the pool from being as declared
+	holds    []string       // why the size is not changed, or an instance not replaced
+	lost     int            // instances that are to be replaced
+	ordered  int            // new instances, not in Instances
+	earlier  int            // of these, those of the earlier template
+	placed   map[string]int // of these, by slice
+	open     bool           // an update goes on: instances of another template may be replaced
+	waits    bool           // for the image of the template declared: none is started from it
 }
 
 // learn takes the newest results into memory.

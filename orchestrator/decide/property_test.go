@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"testing"
@@ -26,13 +27,18 @@ func drawSnapshot(t *rapid.T, now time.Time) fleet.Snapshot {
 	if rapid.Bool().Draw(t, "no balancers") {
 		s.Pool.Balancers = nil
 	}
-	states := []fleet.State{fleet.Booting, fleet.Ready, fleet.Ready, fleet.Unready, fleet.Stray, fleet.Draining, fleet.Dead}
+	s.Pool.Slices = []string{"a", "b", "c"}[:rapid.IntRange(0, min(3, s.Pool.Policy.Max)).Draw(t, "slices")]
+	placed := rapid.SampledFrom(append([]string{"a", "b", ""}, s.Pool.Slices...))
+	if len(s.Pool.Slices) == 0 {
+		placed = rapid.SampledFrom([]string{"", "", "", "a"})
+	}
+	states := []fleet.State{fleet.Booting, fleet.Ready, fleet.Ready, fleet.Unready, fleet.Stray, fleet.Draining, fleet.Dead, fleet.Standby}
 	for n := range rapid.IntRange(0, 15).Draw(t, "instances") {
 		i := fleet.Instance{
 			Name: spec.InstanceName("t", "cse", n+1), Number: n + 1, State: rapid.SampledFrom(states).Draw(t, "state"),
 			Template: rapid.SampledFrom([]string{current, current, "old"}).Draw(t, "template"),
 			Since:    now.Add(-time.Duration(rapid.IntRange(0, 60).Draw(t, "since")) * time.Second),
-			InFlight: rapid.Float64Range(0, 10).Draw(t, "in flight"),
+			InFlight: rapid.Float64Range(0, 10).Draw(t, "in flight"), Slice: placed.Draw(t, "slice"),
 		}
 		switch busy := rapid.Bool().Draw(t, "busy"); {
 		case i.State == fleet.Booting:
@@ -94,9 +100,15 @@ func checkRules(t *rapid.T, s fleet.Snapshot, p fleet.Plan, highest *int) {
 	if p.Desired < s.Pool.Policy.Min || p.Desired > s.Pool.Policy.Max {
 		t.Fatalf("size %d outside [%d, %d]", p.Desired, s.Pool.Policy.Min, s.Pool.Policy.Max)
 	}
-	byName := map[string]fleet.Instance{}
+	if p.Desired < len(s.Pool.Slices) {
+		t.Fatalf("size %d is less than one for each of %d slices", p.Desired, len(s.Pool.Slices))
+	}
+	byName, inSlice, drained := map[string]fleet.Instance{}, map[string]int{}, map[string]int{}
 	for _, i := range s.Instances {
 		byName[i.Name] = i
+		if i.State == fleet.Ready {
+			inSlice[i.Slice]++
+		}
 		*highest = max(*highest, i.Number)
 	}
 	used := *highest
@@ -123,6 +135,9 @@ func checkRules(t *rapid.T, s fleet.Snapshot, p fleet.Plan, highest *int) {
 				}
 				*highest = max(*highest, number)
 				live++
+				if slices.Contains(s.Pool.Slices, op.Slice) != (len(s.Pool.Slices) > 0) || len(s.Pool.Slices) == 0 && op.Slice != "" {
+					t.Fatalf("start %s in slice %q, declared are %q", op.Instance, op.Slice, s.Pool.Slices)
+				}
 			case fleet.Adopt:
 				if i.State != fleet.Stray {
 					t.Fatalf("adopt %s, which is %s", op.Instance, i.State)
@@ -136,9 +151,10 @@ func checkRules(t *rapid.T, s fleet.Snapshot, p fleet.Plan, highest *int) {
 				case fleet.Ready:
 					live--
 					ready--
+					drained[i.Slice]++
 				case fleet.Unready:
 					live--
-				case fleet.Draining:
+				case fleet.Draining, fleet.Standby:
 				default:
 					t.Fatalf("drain %s, which is %s", op.Instance, i.State)
 				}
@@ -146,6 +162,11 @@ func checkRules(t *rapid.T, s fleet.Snapshot, p fleet.Plan, highest *int) {
 		}
 	}
 	update := s.Pool.Policy.Update
+	for _, slice := range s.Pool.Slices { // one that may not be exceeded meanwhile cannot keep the last
+		if n := drained[slice]; n > 0 && n == inSlice[slice] && update.MaxSurge > 0 {
+			t.Fatalf("drains the only %d ready in slice %s:\n%s", n, slice, p)
+		}
+	}
 	if ready < count.Ready && ready < p.Desired-update.MaxUnavailable {
 		t.Fatalf("leaves %d of %d ready, size is %d:\n%s", ready, count.Ready, p.Desired, p)
 	}
@@ -209,7 +230,7 @@ func apply(c *scene, p fleet.Plan, booting map[string]int, bootRounds int) {
 		if op.Kind == fleet.Start {
 			n, _ := spec.InstanceNumber("t", "cse", op.Instance)
 			c.s.Instances = append(c.s.Instances, fleet.Instance{
-				Name: op.Instance, Number: n, State: fleet.Booting, Op: fleet.Start, Template: current, StartedAt: c.now,
+				Name: op.Instance, Number: n, State: fleet.Booting, Op: fleet.Start, Template: cmp.Or(op.Template, c.s.Template), StartedAt: c.now, Slice: op.Slice,
 			})
 			booting[op.Instance] = bootRounds
 		}

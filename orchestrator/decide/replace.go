@@ -202,7 +202,7 @@ func (r *round) start() {
 		}
 		return
 	}
-	if r.Override.Paused || !r.mayStartOf(r.Template) {
+	if r.Override.Paused || r.fill() || !r.mayStartOf(r.Template) {
 		return
 	}
 	going, old, fresh := r.rolling()
@@ -220,7 +220,8 @@ func (r *round) start() {
 func (r *round) replace(n int) {
 	for d := range r.plan.Decisions {
 		if n > 0 && r.plan.Decisions[d].Kind == fleet.Replace {
-			r.plan.Decisions[d].Ops = append(r.plan.Decisions[d].Ops, r.bring(1, r.source())...)
+			lost := r.sliceOf(r.plan.Decisions[d].Ops[0].Instance)
+			r.plan.Decisions[d].Ops = append(r.plan.Decisions[d].Ops, r.bringTo(1, r.source(), lost)...)
 			n--
 		}
 	}
@@ -230,16 +231,7 @@ func (r *round) replace(n int) {
 func (r *round) startOps(n int, template string) []fleet.Op {
 	ops := make([]fleet.Op, 0, max(n, 0))
 	for range n {
-		op := fleet.Op{Kind: fleet.Start, Instance: spec.InstanceName(r.Pool.Stack, r.Pool.Name, r.m.next)}
-		if template != r.Template {
-			op.Template = template
-			r.earlier++
-		}
-		ops = append(ops, op)
-		r.m.next++
-		r.count.Live++
-		r.count.Booting++
-		r.ordered++
+		ops = append(ops, r.startOp(template, r.place(template, "")))
 	}
 	return ops
 }
@@ -276,14 +268,14 @@ func (r *round) drain() {
 	left := slices.DeleteFunc(slices.Clone(r.Instances), func(i fleet.Instance) bool { return !i.Live() })
 	passed := map[string]bool{}
 	for excess+fewer > 0 {
-		v, found := victim(left, passed, outdates)
+		v, found := victim(left, passed, outdates, r.Pool.Slices)
 		if !found {
 			break
 		}
 		passed[v.Name] = true
 		rolls := going > 0 && r.rolls(&v)
 		allowed := 0
-		if rolls {
+		if rolls && !(r.Pool.Policy.Update.MaxSurge > 0 && sole(left, r.Pool.Slices, &v)) { // else its successor comes first
 			allowed = fewer
 		}
 		switch {

@@ -228,7 +228,7 @@ func (r *round) compare() {
 // rolls says whether an instance may be replaced now: an operator has asked for it, or it is of another template and
 // the update goes on.
 func (r *round) rolls(i *fleet.Instance) bool {
-	return slices.Contains(r.Override.Drain, i.Name) || r.open && i.Template != r.Template
+	return slices.Contains(r.Override.Drain, i.Name) || r.open && (i.Template != r.Template || r.misplaced(i))
 }
 
 // rolling counts the live instances that may be replaced now, with the template of one, and those that need not be.
@@ -294,7 +294,11 @@ func (r *round) words() (text string) {
 		r.problems = append(r.problems, "update to template "+o.To+" is being rolled back: "+o.Why+repair)
 		text = fmt.Sprintf("rolling back: %d to be replaced", outdated)
 	default:
-		return ""
+		n := r.anyMisplaced()
+		if n == 0 {
+			return ""
+		}
+		text = fmt.Sprintf("other slices are declared: %d to be replaced", n)
 	}
 	if r.Override.RolloutPaused {
 		text += ", paused by an operator"

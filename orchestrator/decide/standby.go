@@ -9,19 +9,31 @@ import (
 )
 
 // bring orders n instances of a template, the soonest first: those that are being drained and can be recalled, then
-// standbys, then new ones.
-func (r *round) bring(n int, template string) []fleet.Op {
-	ops := r.atHand(template)
-	ops = ops[:min(n, len(ops))]
-	for _, op := range ops {
-		r.Instances = slices.Clone(r.Instances) // the snapshot is the caller's
+// standbys, then new ones. In a pool with slices only those of the slice that is to have the next count as the soonest.
+func (r *round) bring(n int, template string) []fleet.Op { return r.bringTo(n, template, "") }
+
+// bringTo is bring in place of what is lost in a slice.
+func (r *round) bringTo(n int, template, lost string) []fleet.Op {
+	ops := make([]fleet.Op, 0, max(n, 0))
+	r.Instances = slices.Clone(r.Instances) // the snapshot is the caller's
+	for range n {
+		slice := r.place(template, lost)
+		op, ok := r.atHandIn(template, slice)
+		if all := r.atHand(template); !ok && len(all) > 0 && !r.mayStartOf(template) {
+			op, ok = all[0], true // in another slice is better than not at all
+		}
+		if !ok {
+			ops = append(ops, r.startOp(template, slice))
+			continue
+		}
 		i := slices.IndexFunc(r.Instances, func(i fleet.Instance) bool { return i.Name == op.Instance })
 		r.Instances[i].Op, r.Instances[i].State = op.Kind, fleet.Booting
+		ops = append(ops, op)
 	}
 	r.count = fleet.CountOf(r.Instances, r.Template)
 	r.count.Live += r.ordered
 	r.count.Booting += r.ordered
-	return append(ops, r.startOps(n-len(ops), template)...)
+	return ops
 }
 
 // atHand are the operations that bring instances of a template into service which are there already, the soonest first.
@@ -60,14 +72,15 @@ func (r *round) spoil(name string) {
 	r.m.spoiled = spoiled
 }
 
-// outdates says whether an instance is to be replaced: it is of another template, or an operator has asked for it.
+// outdates says whether an instance is to be replaced: it is of another template or misplaced, or an operator has asked
+// for it.
 func (r *round) outdates(i *fleet.Instance) bool {
-	return i.Template != r.Template || slices.Contains(r.Override.Drain, i.Name)
+	return i.Template != r.Template || r.misplaced(i) || slices.Contains(r.Override.Drain, i.Name)
 }
 
-// fits says whether an instance is of a template and nobody wants it gone.
+// fits says whether an instance is of a template and in its place, and nobody wants it gone.
 func (r *round) fits(i *fleet.Instance, template string) bool {
-	return i.Template == template && !slices.Contains(r.Override.Drain, i.Name)
+	return i.Template == template && !r.misplaced(i) && !slices.Contains(r.Override.Drain, i.Name)
 }
 
 // asked counts the live instances that an operator has asked to go.
@@ -83,6 +96,9 @@ func (r *round) asked() (n int) {
 
 // rollCause says why an instance replaces another while n are to be replaced.
 func (r *round) rollCause(template string, n int) string {
+	if template == r.Template && r.anyMisplaced() > 0 {
+		return fmt.Sprintf("other slices are declared, %d to go", n)
+	}
 	if template == r.Template {
 		return fmt.Sprintf("an operator asked for it to be drained, %d to go", n)
 	}
@@ -132,8 +148,14 @@ func (r *round) standby() {
 		if r.m.boots.template == r.Template && r.m.boots.failed > 0 {
 			missing = 1
 		}
+		in := map[string]int{}
+		for k := range kept {
+			in[kept[k].Slice]++
+		}
 		for range missing {
-			ops = append(ops, fleet.Op{Kind: fleet.Warm, Instance: spec.InstanceName(r.Pool.Stack, r.Pool.Name, r.m.next)})
+			slice := r.placeStandby(in)
+			in[slice]++
+			ops = append(ops, fleet.Op{Kind: fleet.Warm, Instance: spec.InstanceName(r.Pool.Stack, r.Pool.Name, r.m.next), Slice: slice})
 			r.m.next++
 		}
 	}

@@ -2,18 +2,21 @@ package decide
 
 import (
 	"cmp"
+	"slices"
 
 	"github.com/viot-project/viot/orchestrator/fleet"
 )
 
 // victim finds the instance that is to be drained first, among those that may be and were not passed over: what does
-// not serve, then what is outdated, then what is not the only one in service on its host, then what has least to finish
-// and to do, then what is on the host with most of them, then the newest, whose connections and caches are worth least.
-func victim(instances []fleet.Instance, passed map[string]bool, outdated func(*fleet.Instance) bool) (best fleet.Instance, found bool) {
-	onHost := map[string]int{}
+// not serve, then what is not the only one in service in its slice, then what is outdated, then what is not the only one
+// in service on its host, then what has least to finish and to do, then what is on the host with most of them, then the
+// newest, whose connections and caches are worth least.
+func victim(instances []fleet.Instance, passed map[string]bool, outdated func(*fleet.Instance) bool, declared []string) (best fleet.Instance, found bool) {
+	onHost, inSlice := map[string]int{}, map[string]int{}
 	for _, i := range instances {
 		if i.State == fleet.Ready {
 			onHost[i.Host]++
+			inSlice[i.Slice]++
 		}
 	}
 	rank := func(b bool) int {
@@ -23,9 +26,13 @@ func victim(instances []fleet.Instance, passed map[string]bool, outdated func(*f
 		return 1
 	}
 	lone := func(i *fleet.Instance) bool { return i.State == fleet.Ready && len(onHost) > 1 && onHost[i.Host] == 1 }
+	sole := func(i *fleet.Instance) bool {
+		return i.State == fleet.Ready && inSlice[i.Slice] == 1 && slices.Contains(declared, i.Slice)
+	}
 	before := func(a, b *fleet.Instance) bool {
 		return cmp.Or(
 			rank(a.State == fleet.Unready)-rank(b.State == fleet.Unready),
+			rank(!sole(a))-rank(!sole(b)),
 			rank(outdated(a))-rank(outdated(b)),
 			rank(!lone(a))-rank(!lone(b)),
 			cmp.Compare(a.InFlight, b.InFlight),

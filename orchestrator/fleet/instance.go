@@ -25,12 +25,13 @@ const (
 
 // Instance is one member of a pool.
 type Instance struct {
-	Name     string `json:"name"`           // spec.InstanceName
-	Number   int    `json:"number"`         // the number in Name
-	State    State  `json:"state"`          //
-	Template string `json:"template"`       // spec.Template.Hash it was started from; empty when unknown
-	Address  string `json:"address"`        // IP address on the pool's network; empty when unknown
-	Host     string `json:"host,omitempty"` // of the engine it runs on
+	Name     string `json:"name"`            // spec.InstanceName
+	Number   int    `json:"number"`          // the number in Name
+	State    State  `json:"state"`           //
+	Template string `json:"template"`        // spec.Template.Hash it was started from; empty when unknown
+	Address  string `json:"address"`         // IP address on the pool's network; empty when unknown
+	Host     string `json:"host,omitempty"`  // of the engine it runs on
+	Slice    string `json:"slice,omitempty"` // network slice it is in; empty when it is in none, or unknown
 	Paused   bool   `json:"paused,omitempty"`
 	// Registered says that Consul knows it, so that balancers send it requests as soon as it takes any.
 	Registered bool      `json:"registered,omitempty"`
@@ -61,6 +62,7 @@ type Container struct {
 	Running   bool
 	Paused    bool   // also Running
 	Host      string // name of the engine
+	Slice     string // network slice it is in; empty when it is in none
 	Detail    string // when not running: how it ended, such as "exited with code 137"
 	StartedAt time.Time
 	SeenAt    time.Time // it was known to be so then; zero is when the list was asked for
@@ -160,13 +162,16 @@ func (p Parts) assemble(name string) (i Instance, ok bool) {
 	i = Instance{
 		Name: name, Template: c.Template, Address: c.Address, StartedAt: c.StartedAt,
 		SampledAt: s.At, RPS: s.RPS, CPU: s.CPU, InFlight: s.InFlight, Errors: s.Errors, Suspect: s.Suspect,
-		Host: c.Host, Paused: c.Paused, Phase: phase, Registered: registered,
+		Host: c.Host, Slice: c.Slice, Paused: c.Paused, Phase: phase, Registered: registered,
 	}
 	if i.Address == "" {
 		i.Address = r.Address
 	}
 	if busy {
 		i.Op, i.Detail = op.Kind, op.Note
+	}
+	if busy && i.Slice == "" {
+		i.Slice = op.Slice
 	}
 	if busy && i.Template == "" && (op.Kind == Start || op.Kind == Adopt || op.Kind == Warm) {
 		i.Template = op.Template

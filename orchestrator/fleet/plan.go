@@ -30,6 +30,8 @@ type Op struct {
 	Failing  bool   `json:"failing,omitempty"` // of Drain and Remove: what it is serving will not be answered
 	// Template is the Hash of what a Start uses, when that is Plan.Earlier; empty for Plan.Template.
 	Template string `json:"template,omitempty"`
+	// Slice is the network slice that a Start or Warm puts a new instance in; empty for none.
+	Slice string `json:"slice,omitempty"`
 }
 
 // OpState is an operation that was begun.

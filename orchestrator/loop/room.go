@@ -68,7 +68,7 @@ func (l *Loop) share(declared []fleet.Declaration, views map[string]view) *room 
 // claim is what a pool has and wants. Of one that cannot be seen it is what the pool was known to want, which others leave it.
 func (l *Loop) claim(d fleet.Declaration, v view) decide.Claim {
 	p, policy, template := l.pools[d.Name], d.Pool.Policy, d.Pool.Template
-	c := decide.Claim{Pool: d.Name, Priority: policy.Priority, Min: policy.Min, CPUs: template.CPUs, MemoryBytes: template.MemoryBytes}
+	c := decide.Claim{Pool: d.Name, Priority: policy.Priority, Min: d.Pool.Least(), CPUs: template.CPUs, MemoryBytes: template.MemoryBytes}
 	if v.err == nil {
 		count := fleet.CountOf(v.snapshot.Instances, d.Template)
 		c.Held, c.Standby, c.Leaving = count.Live, count.Standby, count.Draining

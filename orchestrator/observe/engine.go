@@ -41,7 +41,7 @@ func (c container) fleet(network, host string) fleet.Container {
 		}
 	}
 	return fleet.Container{
-		Name: c.listed.Name, Template: c.listed.Labels[spec.LabelTemplate], Address: address, Host: host,
+		Name: c.listed.Name, Template: c.listed.Labels[spec.LabelTemplate], Slice: c.listed.Labels[spec.LabelSlice], Address: address, Host: host,
 		Running: running(c.listed.State), Paused: c.listed.State == docker.Paused, Detail: c.detail, StartedAt: c.startedAt, SeenAt: c.seenAt,
 	}
 }

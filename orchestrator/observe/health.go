@@ -34,6 +34,7 @@ func (o *Observer) followHealth(ctx context.Context, service string) {
 		if ctx.Err() == nil {
 			before := o.health[service].of
 			o.health[service] = &health{pools: registrations(o.Stack, instances, before, time.Now())}
+			o.closedMayChange()
 		}
 		return next, nil
 	})

@@ -72,7 +72,8 @@ type counter struct {
 	arrivals, rejected, errors grown
 	servers                    map[string]*grown // requests that each instance was given
 	queued, held               int
-	err                        error // of the newest attempt
+	heldAt                     time.Time // when the two above were told apart from the rest; zero if never
+	err                        error     // of the newest attempt
 }
 
 // when is the time of a reading by this host's clock. The answer may have waited for a processor at either end, and what is counted over a

@@ -75,6 +75,7 @@ type Observer struct {
 	silent         map[string]time.Time    // what Consul does not answer about, and since when
 	readers        sync.WaitGroup          // readings under way
 
+	heldDue     chan struct{} // pools may have lost or got their instances; made by Run
 	pages       *http.Client  // HTTP, confined; made by Run
 	signalSlots chan struct{} // made by Run
 }
@@ -91,7 +92,7 @@ func (o *Observer) Run(ctx context.Context) error {
 	o.crews, o.engineErr, o.host = map[string]*crew{}, errNotYet, fleet.Host{}
 	o.images, o.imagesDue = map[string]image{}, make(chan struct{}, 1)
 	o.health, o.measurements = map[string]*health{}, map[string]*measurement{}
-	o.lanes, o.silent = map[string]bool{}, map[string]time.Time{}
+	o.lanes, o.silent, o.heldDue = map[string]bool{}, map[string]time.Time{}, make(chan struct{}, 1)
 	o.pages, o.signalSlots = client(o.HTTP), make(chan struct{}, signalReaders)
 	o.mu.Unlock()
 	defer o.readers.Wait()
@@ -101,13 +102,8 @@ func (o *Observer) Run(ctx context.Context) error {
 	parts.Go(func() { o.followDrains(ctx) })
 	parts.Go(func() { o.followOverrides(ctx) })
 	parts.Go(func() { o.followImages(ctx) })
-	parts.Go(func() {
-		for ctx.Err() == nil {
-			began := time.Now()
-			o.pollBalancers(ctx)
-			pause(ctx, o.pollEvery()-time.Since(began))
-		}
-	})
+	parts.Go(func() { o.followHeld(ctx) })
+	parts.Go(func() { o.everySo(ctx, o.pollEvery, o.pollBalancers) })
 	parts.Go(func() { o.every(ctx, o.Scrape, o.scrape) })
 	parts.Go(func() { o.every(ctx, o.Scrape, o.readSignals) })
 	o.followPools(ctx)
@@ -129,13 +125,15 @@ func (o *Observer) wake() {
 
 // every calls do at once and then every d until ctx ends.
 func (o *Observer) every(ctx context.Context, d time.Duration, do func(context.Context)) {
-	tick := time.NewTicker(d)
-	defer tick.Stop()
-	for ctx.Err() == nil {
+	o.everySo(ctx, func() time.Duration { return d }, do)
+}
+
+// everySo is every where the time between two calls is asked for after each.
+func (o *Observer) everySo(ctx context.Context, d func() time.Duration, do func(context.Context)) {
+	for due := time.Now(); ctx.Err() == nil; pause(ctx, time.Until(due)) {
 		do(ctx)
-		select {
-		case <-ctx.Done():
-		case <-tick.C:
+		if due = due.Add(d()); due.Before(time.Now()) {
+			due = time.Now() // what it has missed is not made up for
 		}
 	}
 }

@@ -39,6 +39,7 @@ func (o *Observer) followPools(ctx context.Context) {
 				delete(followers, service)
 				o.mu.Lock()
 				delete(o.health, service) // should it be followed again, it is not known at first
+				o.closedMayChange()
 				o.mu.Unlock()
 			}
 		}
@@ -76,6 +77,7 @@ func (o *Observer) declare(kvs []consul.KV) (services map[string]bool) {
 		}
 	}
 	o.declared, o.poolsKnown = declared, true
+	o.closedMayChange()
 	select {
 	case o.imagesDue <- struct{}{}:
 	default:

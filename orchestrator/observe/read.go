@@ -155,6 +155,9 @@ func (o *Observer) takeCount(pool, balancer string, asked, answered time.Time, n
 	if err != nil {
 		c.err = fmt.Errorf("load balancer %s: %w", balancer, err)
 	} else {
+		if asked.Before(c.heldAt) { // what was pushed meanwhile is newer
+			n.Queued, n.Held = c.queued, c.held
+		}
 		c.take(c.when(n, asked, answered), n)
 	}
 	for name, w := range m.instances {

@@ -35,7 +35,7 @@ type world struct {
 	registered map[string]consul.Instance
 	boxes      map[string]docker.Container // by name
 	listeners  map[chan docker.Event]bool
-	pages      map[string]func(*http.Request) (string, error) // by URL
+	pages      map[string]func(*http.Request) (string, error) // by URL, or by URL up to and with the ? of its query
 	asked      map[string]int                                 // requests, by URL
 	lists      int                                            // of containers
 	listing    func()                                         // called when a list is made and not delivered yet; may be nil
@@ -354,6 +354,9 @@ func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 	w.mu.Lock()
 	w.asked[r.URL.String()]++
 	page := w.pages[r.URL.String()]
+	if before, _, query := strings.Cut(r.URL.String(), "?"); query && page == nil {
+		page = w.pages[before+"?"]
+	}
 	w.mu.Unlock()
 	if page == nil {
 		return nil, errors.New("connection refused")

@@ -32,6 +32,8 @@ type Pool struct {
 	Service PoolServiceOutput `pulumi:"service"`
 	// Consul service name in use.
 	ServiceName pulumi.StringOutput `pulumi:"serviceName"`
+	// Network slices: names of Docker networks, over which instances are spread. Each instance joins one beside the template's network, each slice keeps an instance at least, and an instance that is in none of them is replaced. Default: none.
+	Slices pulumi.StringArrayOutput `pulumi:"slices"`
 	// Stack it belongs to.
 	Stack pulumi.StringOutput `pulumi:"stack"`
 	// ready, or pending while the orchestrator has not been seen to make the last change true.
@@ -124,6 +126,8 @@ type poolArgs struct {
 	Policy PoolPolicy `pulumi:"policy"`
 	// How an instance is reached and watched.
 	Service PoolService `pulumi:"service"`
+	// Network slices: names of Docker networks, over which instances are spread. Each instance joins one beside the template's network, each slice keeps an instance at least, and an instance that is in none of them is replaced. Default: none.
+	Slices []string `pulumi:"slices"`
 	// Stack it belongs to.
 	Stack string `pulumi:"stack"`
 	// What an instance is started from. A change replaces every instance, one by one.
@@ -146,6 +150,8 @@ type PoolArgs struct {
 	Policy PoolPolicyInput
 	// How an instance is reached and watched.
 	Service PoolServiceInput
+	// Network slices: names of Docker networks, over which instances are spread. Each instance joins one beside the template's network, each slice keeps an instance at least, and an instance that is in none of them is replaced. Default: none.
+	Slices pulumi.StringArrayInput
 	// Stack it belongs to.
 	Stack pulumi.StringInput
 	// What an instance is started from. A change replaces every instance, one by one.
@@ -279,6 +285,11 @@ func (o PoolOutput) Service() PoolServiceOutput {
 // Consul service name in use.
 func (o PoolOutput) ServiceName() pulumi.StringOutput {
 	return o.ApplyT(func(v *Pool) pulumi.StringOutput { return v.ServiceName }).(pulumi.StringOutput)
+}
+
+// Network slices: names of Docker networks, over which instances are spread. Each instance joins one beside the template's network, each slice keeps an instance at least, and an instance that is in none of them is replaced. Default: none.
+func (o PoolOutput) Slices() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v *Pool) pulumi.StringArrayOutput { return v.Slices }).(pulumi.StringArrayOutput)
 }
 
 // Stack it belongs to.
