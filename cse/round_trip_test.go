@@ -126,8 +126,9 @@ func TestRetrieveRoundTrips(t *testing.T) {
 		{"/" + id + "/la", "Cme", 2000, 1}, {"/cse-in/ae/c/i", "Cme", 2000, 1}, {"/cse-in/ae/c/i?atrl=con", "Cme", 2000, 1},
 		{"/cse-in/ae/empty/la", "Cme", 4004, 1}, {"/cse-in/ae/empty/s", "Cme", 2000, 1},
 		{"/cse-in/ae/watched", "Cme", 2000, 1}, {"/cse-in/ae/g", "Cme", 2000, 1},
-		{"/cse-in/ae/watched", "Cguest", 2000, 2}, // and the notification is stored
-		{"/cse-in/ae", "Cstranger", 4103, 2},      // and an authorization server that might permit it is looked for
+		{"/cse-in/ae/watched", "Cguest", 2000, 2},                                                                                      // and the notification is stored
+		{"/cse-in/ae", "Cstranger", 4103, 2},                                                                                           // and an authorization server that might permit it is looked for
+		{"/cse-in/ae/c/inner", "Cstranger", 4103, 2}, {"/cse-in/ae/c/i", "Cstranger", 4103, 2}, {"/cse-in/ae/c", "Cstranger", 4103, 2}, // and groups
 	} {
 		var got int64
 		for range 2 { // first the database is told the statement

@@ -18,6 +18,8 @@ type consent struct {
 	aliases []string                   // groups named in rules that the originator is a member of, and its roles
 	granted map[string][]resource.Rule // by resource: what an authorization server granted
 	asked   map[string]bool            // names in rules that have been looked up
+	above   []resource.Resource        // what is above the resource under, from the CSEBase down, if under is not empty
+	under   string
 }
 
 // denial is the refusal that consent may overcome.
@@ -52,7 +54,7 @@ func (q *request) reconsidered(ctx context.Context, do func() error) error {
 	if d == nil {
 		return err
 	}
-	learnt, failed := q.lookUp(ctx, d.n)
+	learnt, failed := q.lookUp(ctx, d.n, true)
 	if failed != nil {
 		return failed
 	}
@@ -74,11 +76,14 @@ func (q *request) reconsidered(ctx context.Context, do func() error) error {
 // maxAliases bounds how many names in rules are looked up for one request.
 const maxAliases = 100
 
-// lookUp finds out which of the names in the rules about n stand for the originator, and reports whether any new one does.
-func (q *request) lookUp(ctx context.Context, n store.Node) (learnt bool, err error) {
+// lookUp finds out which of the names in the rules about n stand for the originator, and reports whether any new one does. It is one round
+// trip, unless the originator claims roles; what is above n comes with it if that is wanted.
+func (q *request) lookUp(ctx context.Context, n store.Node, above bool) (learnt bool, err error) {
 	if q.originator == "" {
 		return false, nil
 	}
+	var names []string
+	var addresses []primitive.Address
 	for _, name := range aliasesIn(n) {
 		if q.consent.asked[name] || len(q.consent.asked) >= maxAliases {
 			continue
@@ -87,19 +92,56 @@ func (q *request) lookUp(ctx context.Context, n store.Node) (learnt bool, err er
 			q.consent.asked = map[string]bool{}
 		}
 		q.consent.asked[name] = true
-		for _, means := range []func(context.Context, string) (bool, error){q.memberOf, q.hasRole} {
-			yes, err := means(ctx, name)
-			if err != nil {
+		names = append(names, name)
+		if a, err := q.d.Identity.Resolve(name); err == nil && a == a.Owner() {
+			addresses = append(addresses, a)
+		}
+	}
+	if above && n.Resource.ID != "" {
+		addresses = append(addresses, addressesAbove(n.Resource)...)
+	}
+	found, err := q.d.Store.GetAll(ctx, addresses, q.now)
+	if err != nil {
+		return false, err
+	}
+	if above && n.Resource.ID != "" {
+		q.consent.above, q.consent.under = onPath(found, n.Resource), n.Resource.ID
+	}
+	for _, name := range names {
+		yes := q.memberOf(name, found)
+		if !yes {
+			if yes, err = q.hasRole(ctx, name); err != nil {
 				return false, err
 			}
-			if yes {
-				q.consent.aliases = append(q.consent.aliases, name)
-				learnt = true
-				break
-			}
+		}
+		if yes {
+			q.consent.aliases = append(q.consent.aliases, name)
+			learnt = true
 		}
 	}
 	return learnt, nil
+}
+
+// addressesAbove are the addresses of all resources above r.
+func addressesAbove(r resource.Resource) []primitive.Address {
+	var list []primitive.Address
+	for i, c := range r.Path {
+		if c == '/' {
+			list = append(list, primitive.Address{Path: r.Path[:i]})
+		}
+	}
+	return list
+}
+
+// onPath are those of list that are above r.
+func onPath(list []resource.Resource, r resource.Resource) []resource.Resource {
+	var above []resource.Resource
+	for _, a := range list {
+		if strings.HasPrefix(r.Path, a.Path+"/") {
+			above = append(above, a)
+		}
+	}
+	return above
 }
 
 // aliasesIn are the names in the rules about n.
@@ -124,24 +166,20 @@ func selfRules(n store.Node) []resource.Rule {
 	return list
 }
 
-// memberOf reports whether name is a group here that has the originator among its members. Their types decide what is a group: an AE-ID
+// memberOf reports whether name is a group in list that has the originator among its members. Their types decide what is a group: an AE-ID
 // does not look different.
-func (q *request) memberOf(ctx context.Context, name string) (bool, error) {
+func (q *request) memberOf(name string, list []resource.Resource) bool {
 	a, err := q.d.Identity.Resolve(name)
 	if err != nil || a != a.Owner() {
-		return false, nil
+		return false
 	}
-	n, err := q.d.Store.Get(ctx, a, q.now)
-	if errors.Is(err, store.ErrNotFound) || err == nil && n.Resource.Type != resource.TypeGroup {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	group, err := n.Resource.Decode()
-	return err == nil && slices.ContainsFunc(group.Strings("mid"), func(id string) bool {
-		return q.d.Identity.LocalID(id) == q.originator
-	}), err
+	return slices.ContainsFunc(list, func(r resource.Resource) bool {
+		if r.Type != resource.TypeGroup || a.ID != r.ID && a.Path != r.Path {
+			return false
+		}
+		group, err := r.Decode()
+		return err == nil && slices.ContainsFunc(group.Strings("mid"), func(id string) bool { return q.d.Identity.LocalID(id) == q.originator })
+	})
 }
 
 // hasRole reports whether the originator claims the role name (Role-IDs) and a <role> here says that it holds it now, TS-0003 clause 7.4.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/viot-project/viot/cse/access"
@@ -76,28 +77,34 @@ func (q *request) consult(ctx context.Context, who access.Request, n store.Node)
 
 // consultations are the dynamicAuthorizationConsultationIDs that hold for n.
 func (q *request) consultations(ctx context.Context, n store.Node) ([]string, error) {
-	for {
-		for _, r := range []resource.Resource{n.Resource, n.Governor} {
-			a, err := r.Decode()
-			if err != nil {
-				return nil, err
-			}
-			if ids := a.Strings("daci"); len(ids) > 0 {
-				return ids, nil
-			}
-		}
-		if n.Resource.ParentID == "" {
-			return nil, nil
-		}
-		var err error
-		n, err = q.d.Store.Get(ctx, primitive.Address{ID: n.Resource.ParentID}, q.now)
-		if errors.Is(err, store.ErrNotFound) {
-			return nil, nil
-		}
+	own, err := daci(n.Resource, n.Governor)
+	if err != nil || len(own) > 0 {
+		return own, err
+	}
+	if q.consent.under != n.Resource.ID {
+		found, err := q.d.Store.GetAll(ctx, addressesAbove(n.Resource), q.now)
 		if err != nil {
 			return nil, err
 		}
+		q.consent.above, q.consent.under = found, n.Resource.ID
 	}
+	nearest := slices.Clone(q.consent.above)
+	slices.Reverse(nearest)
+	return daci(nearest...)
+}
+
+// daci are the dynamicAuthorizationConsultationIDs of the first of list that has some.
+func daci(list ...resource.Resource) ([]string, error) {
+	for _, r := range list {
+		a, err := r.Decode()
+		if err != nil {
+			return nil, err
+		}
+		if ids := a.Strings("daci"); len(ids) > 0 {
+			return ids, nil
+		}
+	}
+	return nil, nil
 }
 
 // grantedBy are the rules that the consultation c has for who on target: those it remembers, or else those its servers answer with.

@@ -192,7 +192,7 @@ func (q *request) found(ctx context.Context, operation resource.Permission, n st
 	if access.Allowed(who, subject(n)) {
 		return true, nil
 	}
-	learnt, err := q.lookUp(ctx, n)
+	learnt, err := q.lookUp(ctx, n, false)
 	if err != nil || !learnt {
 		return false, err
 	}

@@ -214,26 +214,37 @@ func Types() []Type { return slices.Sorted(maps.Keys(definitions)) }
 
 // Matchable reports whether a filter may ask for the value of the attribute with the short name name: some type has it, and
 // there is no filter condition of its own for it (TS-0004 clause 7.3.3.17).
-func Matchable(name string) bool { return matchable[name] }
+func Matchable(name string) bool {
+	_, known := kinds[name]
+	return known && !slices.Contains([]string{"ty", "ct", "lt", "et", "st", "lbl", "cs", "cnf"}, name)
+}
 
-var matchable = func() map[string]bool {
-	m := map[string]bool{}
-	for _, d := range definitions {
-		for _, list := range [][]Attribute{universal, d.attributes} {
-			for _, a := range list {
-				m[a.Short] = true
-			}
+// OneValue reports whether the attribute with the short name name is neither a list nor an object, whatever resource has it.
+func OneValue(name string) bool {
+	for _, k := range kinds[name] {
+		if k < String || k > Boolean {
+			return false
 		}
+	}
+	return len(kinds[name]) > 0
+}
+
+// kinds are the kinds that the attributes of a short name have.
+var kinds = func() map[string][]Kind {
+	m := map[string][]Kind{}
+	add := func(list []Attribute) {
+		for _, a := range list {
+			m[a.Short] = append(m[a.Short], a.check.kind)
+		}
+	}
+	for _, d := range definitions {
+		add(universal)
+		add(d.attributes)
 	}
 	for _, family := range []map[string]*definition{mgmtObjs, flexContainers} {
 		for _, d := range family {
-			for _, a := range d.attributes {
-				m[a.Short] = true
-			}
+			add(d.attributes)
 		}
-	}
-	for _, name := range []string{"ty", "ct", "lt", "et", "st", "lbl", "cs", "cnf"} {
-		delete(m, name)
 	}
 	return m
 }()

@@ -237,6 +237,10 @@ type Store interface {
 	// governor is the container.
 	Get(ctx context.Context, a primitive.Address, now time.Time) (Node, error)
 
+	// GetAll returns those of the resources at list that are there, in the order of their paths, in one round trip. The addresses have no
+	// edge.
+	GetAll(ctx context.Context, list []primitive.Address, now time.Time) ([]resource.Resource, error)
+
 	// Look returns the resource that v addresses, as Get does, and all else that v asks for, at once: it is one round trip to a
 	// database that is elsewhere.
 	Look(ctx context.Context, v View) (Sight, error)

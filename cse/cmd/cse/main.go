@@ -34,8 +34,12 @@ func run(ctx context.Context, args []string, getenv func(string) string, stderr 
 	if err != nil {
 		return err
 	}
+	log := hclog.New(&hclog.LoggerOptions{
+		Name: "cse", Level: hclog.LevelFromString(config.LogLevel), Output: stderr, JSONFormat: config.LogFormat == "json",
+	})
 	password, passwordErr := config.StorePassword()
-	resources, storeErr := sqlstore.Open(config.Store, sqlstore.Options{Connections: config.StoreConnections, Password: password})
+	resources, storeErr := sqlstore.Open(config.Store, sqlstore.Options{Connections: config.StoreConnections, Password: password,
+		Notice: func(what string, why error) { log.Warn(what, "error", why) }})
 	if storeErr != nil {
 		storeErr = fmt.Errorf("-store: %w", storeErr)
 	}
@@ -43,9 +47,6 @@ func run(ctx context.Context, args []string, getenv func(string) string, stderr 
 		return err
 	}
 	defer func() { err = errors.Join(err, resources.Close()) }()
-	log := hclog.New(&hclog.LoggerOptions{
-		Name: "cse", Level: hclog.LevelFromString(config.LogLevel), Output: stderr, JSONFormat: config.LogFormat == "json",
-	})
 	if config.Federation.Withdraw {
 		server := cse.New(config, resources, log)
 		if err := server.Prepare(ctx); err != nil {

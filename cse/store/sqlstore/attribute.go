@@ -16,10 +16,12 @@ import (
 //   - rn by the name that was given, or by the identifier, which is the generated name;
 //   - of all but instances: any attribute that is one value, by the table attribute;
 //   - of instances: those that are not content by columns and their indexes;
-//   - what begins with * and does not end with it, backwards, where the database can do that.
+//   - what begins with * and does not end with it, backwards;
+//   - what begins and ends with *, by trigrams (see optional), or by going through the values of the attribute;
+//   - content that is given exactly by filters (see optional).
 //
-// Only looked at below the root of the query are the content of instances (con), which would make their creation far dearer; patterns that
-// begin and end with *; and generated names of instances, for patterns that begin with * and could be the end of one.
+// Only looked at below the root of the query are patterns of content, content in SQLite, and what begins and ends with * of attributes that
+// are lists or objects, and of names in SQLite.
 
 // maxTerm bounds the values in the table attribute, bytes. Of a longer value it has the beginning.
 const maxTerm = 200
@@ -121,13 +123,13 @@ func (t *tx) replaceTerms(before, r resource.Resource) error {
 }
 
 // attributeIs is the condition that the attribute name has one of values. joined says that it is one of several conditions of which
-// one is enough.
-func (d *dialect) attributeIs(p *params, name string, values []string, joined bool) string {
+// one is enough, whole that it is looked for in the whole tree.
+func (d *dialect) attributeIs(p *params, name string, values []string, joined, whole bool) string {
 	if name == "rn" {
-		return d.nameIs(p, values)
+		return d.nameIs(p, values, whole)
 	}
 	is := "(" + d.anyOf(p, d.column(name), values) + ")"
-	if slices.Contains([]string{"ri", "pi", "cni", "cbs"}, name) || slices.ContainsFunc(values, d.unindexed) {
+	if slices.Contains([]string{"ri", "pi", "cni", "cbs"}, name) || slices.ContainsFunc(values, func(v string) bool { return unindexed(name, v) }) {
 		return is
 	}
 	var either []string
@@ -136,11 +138,14 @@ func (d *dialect) attributeIs(p *params, name string, values []string, joined bo
 	}
 	found := `SELECT ri FROM attribute WHERE name = ` + p.add(name) + ` AND (` + strings.Join(either, " OR ") + `)`
 	instances := slices.ContainsFunc(instanceTypes, func(t resource.Type) bool { return t.Has(name) })
-	others := "r.seq IS NULL AND " + d.oneOf("r.ri", found, joined || instances || slices.ContainsFunc(values, endsKnown)) + " AND " + is
+	others := "r.seq IS NULL AND " + d.oneOf("r.ri", found, joined || instances || slices.ContainsFunc(values, openBegin)) + " AND " + is
 	if !instances {
 		return "(" + others + ")"
 	}
-	if column, ok := instanceColumns[name]; ok {
+	switch column, ok := instanceColumns[name]; {
+	case name == "cr":
+		is = "(" + d.anyOfFew(p, "cr", values) + ")"
+	case ok:
 		is = "(" + d.anyOf(p, column, values) + ")"
 	}
 	return "(" + others + " OR r.seq IS NOT NULL AND " + is + ")"
@@ -148,13 +153,22 @@ func (d *dialect) attributeIs(p *params, name string, values []string, joined bo
 
 var instanceTypes = []resource.Type{resource.TypeContentInstance, resource.TypeTimeSeriesInstance, resource.TypeFlexContainerInstance}
 
-// unindexed reports whether the table attribute is no help to find what matches value: it has no lists and no objects, and is ordered
-// by how values begin and, in some databases, by how they end.
-func (d *dialect) unindexed(value string) bool {
-	if d.backwards && endsKnown(value) {
+// unindexed reports whether the table attribute is no help to find what matches value: it has no lists and no objects.
+func unindexed(name, value string) bool {
+	switch {
+	case bothOpen(value):
+		return !resource.OneValue(name)
+	case endsKnown(value):
 		return strings.ContainsRune("]}", rune(value[len(value)-1]))
 	}
-	return value == "" || strings.ContainsRune("[{*", rune(value[0])) || value == "null"
+	return value == "" || strings.ContainsRune("[{", rune(value[0])) || value == "null"
+}
+
+// openBegin reports whether value is a pattern of which the beginning is not known, bothOpen whether the end is not known either.
+func openBegin(value string) bool { return strings.HasPrefix(value, "*") }
+
+func bothOpen(value string) bool {
+	return strings.HasPrefix(value, "*") && strings.HasSuffix(value, "*")
 }
 
 // endsKnown reports whether value is a pattern of which only the end is known.
@@ -171,16 +185,19 @@ func backwards(value string) string {
 
 // termIs is the condition that the value in the table attribute is one that value may match.
 func (d *dialect) termIs(p *params, value string) string {
-	if endsKnown(value) { // of values that were shortened the end is not there
+	if openBegin(value) { // of values that were shortened the end is not there
 		return `(` + d.anyOf(p, "value", []string{value}) + ` OR ` + cutShort + `)`
 	}
 	begin, _, pattern := strings.Cut(value, "*")
 	if pattern {
 		begin = shorten(begin)
-		return `value >= ` + p.add(begin) + ` AND value < ` + p.add(begin+"\U0010ffff")
+		return `value >= ` + p.add(begin) + ` AND value < ` + p.add(begin+last)
 	}
 	return `value = ` + p.add(shorten(value))
 }
+
+// last sorts after every text that goes on.
+const last = "\U0010ffff"
 
 // oneOf is the condition that column is one of what query finds. If it is one of several conditions of which one is enough, the
 // database must be told that it can find what query finds first.
@@ -195,30 +212,56 @@ func (d *dialect) oneOf(column, query string, joined bool) string {
 const cutShort = `octet_length(value) > 196`
 
 // nameIs is the condition that the name is one of values: it is the column or, where that is NULL, the identifier. The identifiers of
-// instances are generated then, so most patterns for how names end cannot be for them, and they need not be looked at.
-func (d *dialect) nameIs(p *params, values []string) string {
-	named := "r.name IS NOT NULL AND (" + d.anyOf(p, "r.name", values) + ")"
-	var ends, others []string
+// instances are generated then, so most patterns of which the beginning is not known cannot be for them, and they need not be looked at. What
+// may be for them is looked for among all identifiers, if that is less than to look at everything below the root.
+func (d *dialect) nameIs(p *params, values []string, whole bool) string {
+	either := []string{"r.name IS NOT NULL AND (" + d.anyOf(p, "r.name", values) + ")"}
+	var open, generated []string // patterns of which the beginning is not known, and those among them that generated names may match
+	var others []string
 	for _, v := range values {
-		if d.backwards && endsKnown(v) {
-			ends = append(ends, v)
-			if !mayBeGenerated(v) {
-				continue
-			}
+		switch {
+		case !openBegin(v):
+			others = append(others, v)
+		case mayBeGenerated(v):
+			generated = append(generated, v)
+			fallthrough
+		default:
+			open = append(open, v)
 		}
-		others = append(others, v)
 	}
-	if len(ends) > 0 {
-		named += " OR r.name IS NULL AND r.seq IS NULL AND (" + d.anyOf(p, "r.ri", ends) + ")"
+	if len(open) > 0 {
+		either = append(either, "r.name IS NULL AND r.seq IS NULL AND ("+d.anyOf(p, "r.ri", open)+")")
+	}
+	if len(generated) > 0 {
+		matching := "(" + d.matches(p, "r.ri", generated) + ")"
+		if whole && !slices.ContainsFunc(generated, matchesMany) {
+			matching = d.oneOf("r.ri", "SELECT ri FROM resource WHERE "+strings.ReplaceAll(matching, "r.ri", "ri"), true)
+		}
+		either = append(either, "r.name IS NULL AND r.seq IS NOT NULL AND "+matching)
 	}
 	if len(others) > 0 {
-		named += " OR r.name IS NULL AND (" + d.anyOf(p, "r.ri", others) + ")"
+		either = append(either, "r.name IS NULL AND ("+d.anyOf(p, "r.ri", others)+")")
 	}
-	return "(" + named + ")"
+	return "(" + strings.Join(either, " OR ") + ")"
+}
+
+// matches compares expression with patterns, by no index of how texts end.
+func (d *dialect) matches(p *params, expression string, patterns []string) string {
+	var list []string
+	for _, v := range patterns {
+		list = append(list, expression+" "+d.like+" "+p.add(d.pattern(v)))
+	}
+	return strings.Join(list, " OR ")
 }
 
 // mayBeGenerated reports whether pattern may match an identifier that is generated: at most 32 digits and letters up to v.
 func mayBeGenerated(pattern string) bool {
 	literal := strings.ReplaceAll(pattern, "*", "")
 	return len(literal) <= 32 && !strings.ContainsFunc(literal, func(c rune) bool { return (c < '0' || c > '9') && (c < 'a' || c > 'v') })
+}
+
+// matchesMany reports whether pattern matches so many generated names that the first of them are found soon, whatever is looked at: it has
+// no four characters in a row.
+func matchesMany(pattern string) bool {
+	return !slices.ContainsFunc(strings.Split(pattern, "*"), func(part string) bool { return len(part) >= 4 })
 }

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -42,12 +44,15 @@ type dialect struct {
 	tend      string // keeps the planner's statistics current; empty if the database does so itself
 	oneWriter bool   // writers would refuse each other rather than wait
 	arrays    bool   // parameters may be arrays
-	backwards bool   // there are indexes of how texts end
 	routine   bool   // belongings is worked out by belongingsRoutine
 	attribute func(name string) string
 	list      string                         // aggregate that makes a JSON array
 	elements  func(name string) string       // the texts in an attribute of the row r, a list, as rows of m with the column value
 	head      func(expression string) string // what is before the first slash
+	optional  string                         // an expression for how many of the optional indexes there are
+	// ends is the condition that expression, of which there is an index from the end to the beginning, matches a pattern of which only the
+	// end is known.
+	ends func(p *params, expression, pattern string) string
 	// like is the operator of a pattern match and pattern makes its operand from a value in which * is the wildcard.
 	like    string
 	pattern func(value string) string
@@ -95,16 +100,17 @@ var postgres = dialect{
 		return func(ctx context.Context) (*pgx.Conn, error) { return pgx.ConnectConfig(ctx, c.ConnConfig) }, nil
 	},
 	arrays:    true,
-	backwards: true,
+	optional:  countOptional(),
 	routine:   true,
 	attribute: func(name string) string { return `(r.attrs->>'` + name + `')` },
 	list:      "json_agg",
 	elements:  func(name string) string { return `json_array_elements_text(r.attrs->'` + name + `') AS m(value)` },
 	head:      func(e string) string { return `split_part(` + e + `, '/', 1)` },
 	like:      "LIKE",
-	pattern: func(v string) string {
-		return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`, `*`, `%`).Replace(v)
+	ends: func(p *params, e, v string) string {
+		return `reverse(` + e + `) LIKE ` + p.add(postgresPattern(backwards(v)))
 	},
+	pattern: postgresPattern,
 	unavailable: func(err error) bool {
 		var pg *pgconn.PgError
 		if errors.As(err, &pg) {
@@ -126,11 +132,15 @@ var postgres = dialect{
 	},
 }
 
+func postgresPattern(v string) string {
+	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`, `*`, `%`).Replace(v)
+}
+
 // byIndex has the planner prefer indexes. Plans are kept, and those made while the tables were still small, and unknown to the
-// planner, would read all of them for ever after. What then seems dear because it has to read a table is not worth compiling. Engines
-// that are only similar to PostgreSQL need not know the settings.
+// planner, would read all of them for ever after. What then seems dear because it has to read a table is not worth compiling, nor worth the
+// start of further processes. Engines that are only similar to PostgreSQL need not know the settings.
 func byIndex(ctx context.Context, c *pgx.Conn) error {
-	for _, setting := range []string{`SET enable_seqscan = off`, `SET jit = off`} {
+	for _, setting := range []string{`SET enable_seqscan = off`, `SET jit = off`, `SET max_parallel_workers_per_gather = 0`} {
 		_, err := c.Exec(ctx, setting, pgx.QueryExecModeSimpleProtocol)
 		var said *pgconn.PgError
 		if err != nil && !errors.As(err, &said) {
@@ -196,9 +206,15 @@ var sqliteDialect = dialect{
 	elements: func(name string) string { return `json_each(r.attrs->'` + name + `') AS m` },
 	head:     func(e string) string { return `substr(` + e + `, 1, instr(` + e + ` || '/', '/') - 1)` },
 	like:     "GLOB",
-	pattern: func(v string) string {
-		return strings.NewReplacer(`[`, `[[]`, `?`, `[?]`).Replace(v)
+	ends: func(p *params, e, v string) string {
+		v = backwards(v)
+		begin, _, _ := strings.Cut(v, "*")
+		there := e + ` IS NOT NULL` // which the index of it may want to hear
+		e = `reverse(` + e + `)`
+		return `(` + there + ` AND ` + e + ` >= ` + p.add(begin) + ` AND ` + e + ` < ` + p.add(begin+last) + ` AND ` + e + ` GLOB ` + p.add(sqlitePattern(v)) + `)`
 	},
+	pattern:  sqlitePattern,
+	optional: strconv.Itoa(len(optional)), // it needs none
 	unavailable: func(err error) bool {
 		switch sqliteCode(err) {
 		case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL,
@@ -210,6 +226,18 @@ var sqliteDialect = dialect{
 	retryable: func(err error) bool {
 		return sqliteCode(err) == sqlite3.SQLITE_BUSY || sqliteCode(err) == sqlite3.SQLITE_CONSTRAINT
 	},
+}
+
+func sqlitePattern(v string) string { return strings.NewReplacer(`[`, `[[]`, `?`, `[?]`).Replace(v) }
+
+// SQLite has no reverse of its own. What has an index of it can only be changed by a program that has one.
+func init() {
+	sqlite.MustRegisterDeterministicScalarFunction("reverse", 1, func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+		if text, ok := args[0].(string); ok {
+			return backwards(text), nil
+		}
+		return args[0], nil
+	})
 }
 
 // sqliteCode is the primary result code of err, 0 if it has none.

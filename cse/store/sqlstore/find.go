@@ -63,7 +63,7 @@ func (d *dialect) findQuery(q store.Query) (string, params) {
 		depth := strings.Count(q.Root, "/") + level
 		where = append(where, `length(r.path) - length(replace(r.path, '/', '')) <= `+strconv.Itoa(depth))
 	}
-	if conditions := d.conditions(&p, q.Filter, micros(q.Now)); len(conditions) > 0 {
+	if conditions := d.conditions(&p, q.Filter, micros(q.Now), !strings.Contains(q.Root, "/")); len(conditions) > 0 {
 		join := " AND "
 		if q.Filter.Or {
 			join = " OR "
@@ -74,8 +74,9 @@ func (d *dialect) findQuery(q store.Query) (string, params) {
 		WHERE ` + strings.Join(where, " AND ") + ` ORDER BY r.path LIMIT ` + strconv.Itoa(q.Limit+1), p
 }
 
-// conditions are the conditions of f, one for each kind; what may be one of several values is one condition.
-func (d *dialect) conditions(p *params, f primitive.Filter, now int64) []string {
+// conditions are the conditions of f, one for each kind; what may be one of several values is one condition. whole says that they are looked
+// for in the whole tree.
+func (d *dialect) conditions(p *params, f primitive.Filter, now int64, whole bool) []string {
 	var list []string
 	compare := func(present bool, column, operator string, value int64) {
 		if present {
@@ -118,25 +119,26 @@ func (d *dialect) conditions(p *params, f primitive.Filter, now int64) []string 
 	if f.StateTagSmaller != nil {
 		list = append(list, stateTagIs("< "+p.add(*f.StateTagSmaller)))
 	}
-	list = append(list, d.kinship(p, f.Types, f.Labels, f.Attributes, f.Or)...)
+	list = append(list, d.kinship(p, f.Types, f.Labels, f.Attributes, f.Or, whole)...)
 	if len(f.ContentTypes) > 0 {
-		list = append(list, "("+d.anyOf(p, "r.cnf", f.ContentInfos())+")")
+		list = append(list, "("+d.anyOfFew(p, "cnf", f.ContentInfos())+")")
 	}
 	if f.Geo != nil { // the caller looks closer
 		list = append(list, d.attribute("loc")+" IS NOT NULL")
 	}
 	// Within the parentheses, r is the parent or the child.
-	for _, c := range d.kinship(p, f.ParentTypes, f.ParentLabels, f.ParentAttributes, false) {
+	for _, c := range d.kinship(p, f.ParentTypes, f.ParentLabels, f.ParentAttributes, false, true) {
 		list = append(list, "r.pi IN (SELECT r.ri FROM resource r LEFT JOIN tally t ON t.ri = r.ri WHERE r.et + 0 > "+p.add(now)+" AND "+c+")")
 	}
-	for _, c := range d.kinship(p, f.ChildTypes, f.ChildLabels, f.ChildAttributes, false) {
+	for _, c := range d.kinship(p, f.ChildTypes, f.ChildLabels, f.ChildAttributes, false, true) {
 		list = append(list, "r.ri IN (SELECT r.pi FROM resource r LEFT JOIN tally t ON t.ri = r.ri WHERE r.et + 0 > "+p.add(now)+" AND "+c+")")
 	}
 	return list
 }
 
-// kinship are the conditions that there can be on a resource, its parent or a child. joined says that one of them is enough.
-func (d *dialect) kinship(p *params, types []int, labels []string, attributes []primitive.AttributeCondition, joined bool) []string {
+// kinship are the conditions that there can be on a resource, its parent or a child. joined says that one of them is enough,
+// whole that they are looked for in the whole tree.
+func (d *dialect) kinship(p *params, types []int, labels []string, attributes []primitive.AttributeCondition, joined, whole bool) []string {
 	var list []string
 	if len(types) > 0 {
 		list = append(list, anyType(types))
@@ -153,7 +155,7 @@ func (d *dialect) kinship(p *params, types []int, labels []string, attributes []
 		values[a.Name] = append(values[a.Name], a.Value)
 	}
 	for _, name := range names {
-		list = append(list, d.attributeIs(p, name, values[name], joined))
+		list = append(list, d.attributeIs(p, name, values[name], joined, whole))
 	}
 	return list
 }
@@ -209,8 +211,8 @@ func typesWith(name string, more ...resource.Type) string {
 func (d *dialect) anyOf(p *params, expression string, values []string) string {
 	var list, exact []string
 	for _, v := range values {
-		if d.backwards && endsKnown(v) {
-			list = append(list, "reverse("+expression+") "+d.like+" "+p.add(d.pattern(backwards(v))))
+		if endsKnown(v) {
+			list = append(list, d.ends(p, expression, v))
 		} else if strings.Contains(v, "*") {
 			list = append(list, expression+" "+d.like+" "+p.add(d.pattern(v)))
 		} else {
@@ -223,6 +225,24 @@ func (d *dialect) anyOf(p *params, expression string, values []string) string {
 		list = append(list, expression+" = "+p.add(exact[0]))
 	default:
 		list = append(list, expression+" IN ("+addAll(p, exact)+")")
+	}
+	return strings.Join(list, " OR ")
+}
+
+// anyOfFew is anyOf for a column of which there is an index and which has few different values: each is looked at once, for all that have it.
+func (d *dialect) anyOfFew(p *params, column string, values []string) string {
+	var list, others []string
+	for _, v := range values {
+		if !bothOpen(v) {
+			others = append(others, v)
+			continue
+		}
+		list = append(list, d.oneOf("r."+column, `WITH RECURSIVE few(v) AS (SELECT min(`+column+`) FROM resource WHERE `+column+` IS NOT NULL
+			UNION ALL SELECT (SELECT min(`+column+`) FROM resource WHERE `+column+` > few.v) FROM few WHERE few.v IS NOT NULL)
+			SELECT v FROM few WHERE v `+d.like+` `+p.add(d.pattern(v)), true))
+	}
+	if len(others) > 0 {
+		list = append(list, d.anyOf(p, "r."+column, others))
 	}
 	return strings.Join(list, " OR ")
 }

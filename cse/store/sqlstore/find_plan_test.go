@@ -32,10 +32,10 @@ func TestSQLitePlans(t *testing.T) {
 	}
 	// An instance each second, a container every ten.
 	const resources = 5000
-	if _, err := s.db.(sqlitePool).db.Exec(`INSERT INTO resource (ri, pi, ty, path, ct, lt, et, creator, host, gov, labelled, cs, seq, attrs)
+	if _, err := s.db.(sqlitePool).db.Exec(`INSERT INTO resource (ri, pi, ty, path, ct, lt, et, creator, host, gov, labelled, cs, seq, attrs, name, cnf, cr)
 		WITH RECURSIVE g(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < ?2)
 		SELECT 'r' || n, iif(n % 10, 'r' || (n - n % 10), 'id-in'), iif(n % 10, 4, 3), 'cse-in/r' || n, ?1 - n * 1000000, ?1 - n * 1000000, ?3, '', '', 'id-in', 0,
-			iif(n % 10, 1, NULL), iif(n % 10, n, NULL), '{}' FROM g`, micros(now), resources, int64(never)); err != nil {
+			iif(n % 10, 1, NULL), iif(n % 10, n, NULL), '{}', iif(n % 10 = 1, 'name' || n, NULL), iif(n % 1000 = 1, 'info' || n, NULL), iif(n % 1000 = 1, 'C' || n, NULL) FROM g`, micros(now), resources, int64(never)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Sweep(t.Context(), now, 1, nil); err != nil {
@@ -57,6 +57,14 @@ func TestSQLitePlans(t *testing.T) {
 		{"lbl", primitive.Filter{Labels: []string{"blue"}}, []string{"SEARCH r USING INDEX sqlite_autoindex_resource_1 (ri=?)",
 			"label USING COVERING INDEX sqlite_autoindex_label_1 (lbl=?)"}},
 		{"ri any of", primitive.Filter{Attributes: []primitive.AttributeCondition{{Name: "ri", Value: "r1"}, {Name: "ri", Value: "r2"}}}, []string{"SEARCH r USING INDEX sqlite_autoindex_resource_1 (ri=?)"}},
+		{"lbl, end", primitive.Filter{Labels: []string{"*blue"}}, []string{"label_end (<expr>>? AND <expr><?)"}},
+		{"lbl, middle", primitive.Filter{Labels: []string{"*blue*"}}, []string{"SEARCH r USING INDEX sqlite_autoindex_resource_1 (ri=?)", "SCAN label"}},
+		{"mni, end", primitive.Filter{Attributes: []primitive.AttributeCondition{{Name: "mni", Value: "*7"}}}, []string{"SEARCH r USING INDEX sqlite_autoindex_resource_1 (ri=?)", "attribute USING COVERING INDEX"}},
+		{"mni, middle", primitive.Filter{Attributes: []primitive.AttributeCondition{{Name: "mni", Value: "*7*"}}}, []string{"SEARCH r USING INDEX sqlite_autoindex_resource_1 (ri=?)", "attribute USING COVERING INDEX"}},
+		{"cr, end", primitive.Filter{Attributes: []primitive.AttributeCondition{{Name: "cr", Value: "*7"}}}, []string{"resource_instance_creator_end"}},
+		{"cty, end", primitive.Filter{ContentTypes: []string{"*:0"}}, []string{"resource_content_info_end (<expr>>? AND <expr><?)"}},
+		{"cty, middle", primitive.Filter{ContentTypes: []string{"*json*"}}, []string{"SEARCH r USING INDEX resource_content_info (cnf=?)"}},
+		{"rn, end", primitive.Filter{Attributes: []primitive.AttributeCondition{{Name: "rn", Value: "*-7"}}}, []string{"resource_name_end", "resource_id_end"}},
 		{"palb", primitive.Filter{ParentLabels: []string{"blue"}}, []string{"SEARCH r USING INDEX resource_children (pi=?)",
 			"label USING COVERING INDEX sqlite_autoindex_label_1 (lbl=?)"}},
 		{"clbl", primitive.Filter{ChildLabels: []string{"blue"}}, []string{"SEARCH r USING INDEX sqlite_autoindex_resource_1 (ri=?)",
@@ -117,7 +125,7 @@ func TestPostgreSQLPlans(t *testing.T) {
 		`INSERT INTO resource (ri, pi, ty, path, ct, lt, et, creator, host, gov, labelled, cs, seq, attrs, name, cnf, cr, onto, conr, dgt, snr)
 		SELECT 'r' || n, CASE WHEN n % 10 > 0 THEN 'r' || (n - n % 10) ELSE 'id-in' END, CASE WHEN n % 10 > 0 THEN 4 ELSE 3 END, 'cse-in/r' || n,
 			$1::bigint - n * 1000000, $1::bigint - n * 1000000, $2::bigint, '', '', 'id-in', 0, CASE WHEN n % 10 > 0 THEN n END,
-			CASE WHEN n % 10 > 0 THEN n END, '{}', CASE WHEN n % 10 = 1 THEN 'name' || n END, CASE WHEN n % 1000 = 1 THEN 'info' || n END,
+			CASE WHEN n % 10 > 0 THEN n END, ('{"con":"content' || n || '"}')::json, CASE WHEN n % 10 = 1 THEN 'name' || n END, CASE WHEN n % 1000 = 1 THEN 'info' || n END,
 			CASE WHEN n % 1000 = 1 THEN 'C' || n END, CASE WHEN n % 10 = 1 THEN 'o' || n END, CASE WHEN n % 10 = 1 THEN 'r' || n END,
 			CASE WHEN n % 1000 = 1 THEN 'd' || n END, CASE WHEN n % 1000 = 1 THEN n END FROM generate_series(1, $3::bigint) AS n`,
 		`INSERT INTO label (lbl, ri) SELECT 'l' || n, 'r' || n FROM generate_series(1, $3::bigint) AS n WHERE $1::bigint + $2::bigint <> 0`,
@@ -127,7 +135,7 @@ func TestPostgreSQLPlans(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.db.ask(t.Context(), statement{query: `ANALYZE`}); err != nil {
+	if err := s.db.ask(t.Context(), statement{query: `VACUUM ANALYZE`}); err != nil {
 		t.Fatal(err)
 	}
 	late, size := now.Add(-time.Minute), int64(many-50)
@@ -164,6 +172,15 @@ func TestPostgreSQLPlans(t *testing.T) {
 		{"lbl, end", primitive.Filter{Labels: []string{"*l77"}}, []string{"label_end", "resource_pkey"}},
 		{"mni, end", is("mni", "*77"), []string{"attribute_end", "attribute_shortened", "resource_pkey"}},
 		{"rn, end", is("rn", "*-name1001"), []string{"resource_name_end", "resource_id_end"}},
+		{"rn, end that may be generated", is("rn", "*name1001"), []string{"resource_name_end", "resource_id_end", "Index Only Scan using resource_pkey"}},
+		{"rn, middle", is("rn", "*ame-1001*"), []string{"resource_name_trigrams", "resource_id_trigrams"}},
+		{"rn, middle that may be generated", is("rn", "*ame1001*"), []string{"resource_name_trigrams", "resource_id_trigrams", "Index Only Scan using resource_pkey"}},
+		{"lbl, middle", primitive.Filter{Labels: []string{"*7777*"}}, []string{"label_trigrams", "resource_pkey"}},
+		{"mni, middle", is("mni", "*7777*"), []string{"attribute_trigrams", "attribute_shortened", "resource_pkey"}},
+		{"or, middle", is("or", "*o1001*"), []string{"attribute_", "resource_ontology_trigrams"}},
+		{"cr, middle", is("cr", "*C1001*"), []string{"attribute_", "resource_instance_creator"}},
+		{"cty, middle", primitive.Filter{ContentTypes: []string{"*nfo1001*"}}, []string{"resource_content_info"}},
+		{"con", is("con", "content7"), []string{"attribute_pkey", "resource_content"}},
 	} {
 		query, args := s.dialect.findQuery(store.Query{Root: "cse-in", Filter: c.filter, Now: now, Limit: 100})
 		got := plan(query, args)

@@ -2,9 +2,11 @@ package sqlstore
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/viot-project/viot/cse/primitive"
+	"github.com/viot-project/viot/cse/resource"
 	"github.com/viot-project/viot/cse/store"
 )
 
@@ -19,6 +21,36 @@ func (s *Store) Get(ctx context.Context, a primitive.Address, now time.Time) (st
 		return store.Node{}, store.ErrNotFound
 	}
 	return nodes[0], nil
+}
+
+// GetAll is one query, whatever list is.
+func (s *Store) GetAll(ctx context.Context, list []primitive.Address, now time.Time) ([]resource.Resource, error) {
+	var ids, paths []string
+	for _, a := range list {
+		if a.ID != "" {
+			ids = append(ids, a.ID)
+		} else {
+			paths = append(paths, a.Path)
+		}
+	}
+	var p params
+	present := p.add(micros(now))
+	var either []string
+	if len(ids) > 0 {
+		either = append(either, s.dialect.among(&p, "r.ri", ids))
+	}
+	if len(paths) > 0 {
+		either = append(either, s.dialect.among(&p, "r.path", paths))
+	}
+	if len(either) == 0 {
+		return nil, nil
+	}
+	found, err := read(ctx, s, `SELECT `+resourceColumns+` FROM resource r LEFT JOIN tally t ON t.ri = r.ri
+		WHERE (`+strings.Join(either, " OR ")+`) AND r.et + 0 > `+present+` ORDER BY r.path`, p, scanResource)
+	if err != nil {
+		return nil, s.fail("get several resources", err)
+	}
+	return found, nil
 }
 
 // watchedNode is the node at a with its subscriptions, as this transaction sees it.

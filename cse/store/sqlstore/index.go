@@ -13,45 +13,33 @@ import (
 type index struct {
 	name string
 	on   string // what it is on: table, columns, condition
-	ends bool   // it is on how texts end, which not every database can do
 }
 
-// indexes are all of them. When there is a new one, so is a version (complete) that says that it is there. Those of instances cost each
+// indexes are all of them. When there is a new one, so is a version (complete) that says that it is there; optional ones may be missing. Those of instances cost each
 // create; they are on what is seldom there, or on what grows, so that neighbours in time are neighbours in the index.
 var indexes = []index{
-	{"resource_subscriptions", "resource (pi) WHERE ty = 23", false},
-	{"resource_farewell", "resource (path) WHERE farewell <> 0", false},
-	{"resource_creator", "resource (creator) WHERE seq IS NULL", false},
-	{"resource_size", "resource (cs) WHERE cs IS NOT NULL", false},
-	{"resource_state_tag", "resource (seq) WHERE seq IS NOT NULL", false},
-	{"resource_name", "resource (name) WHERE name IS NOT NULL", false},
-	{"resource_name_end", "resource (reverse(name)) WHERE name IS NOT NULL", true},
-	{"resource_id_end", "resource (reverse(ri)) WHERE seq IS NULL", true},
-	{"resource_content_info", "resource (cnf) WHERE cnf IS NOT NULL", false},
-	{"resource_content_info_end", "resource (reverse(cnf)) WHERE cnf IS NOT NULL", true},
-	{"resource_instance_creator", "resource (cr) WHERE cr IS NOT NULL", false},
-	{"resource_instance_creator_end", "resource (reverse(cr)) WHERE cr IS NOT NULL", true},
-	{"resource_ontology", "resource (onto) WHERE onto IS NOT NULL", false},
-	{"resource_ontology_end", "resource (reverse(onto)) WHERE onto IS NOT NULL", true},
-	{"resource_content_reference", "resource (conr) WHERE conr IS NOT NULL", false},
-	{"resource_content_reference_end", "resource (reverse(conr)) WHERE conr IS NOT NULL", true},
-	{"resource_data_time", "resource (dgt) WHERE dgt IS NOT NULL", false},
-	{"resource_sequence_number", "resource (snr) WHERE snr IS NOT NULL", false},
-	{"resource_deletion_count", "resource (dcnt) WHERE dcnt IS NOT NULL", false},
-	{"label_end", "label (reverse(lbl))", true},
-	{"attribute_end", "attribute (reverse(value))", true},
-	{"attribute_shortened", "attribute (name) WHERE " + cutShort, true},
-}
-
-// indexes are those that the database can have.
-func (d *dialect) indexes() []index {
-	var list []index
-	for _, i := range indexes {
-		if d.backwards || !i.ends {
-			list = append(list, i)
-		}
-	}
-	return list
+	{"resource_subscriptions", "resource (pi) WHERE ty = 23"},
+	{"resource_farewell", "resource (path) WHERE farewell <> 0"},
+	{"resource_creator", "resource (creator) WHERE seq IS NULL"},
+	{"resource_size", "resource (cs) WHERE cs IS NOT NULL"},
+	{"resource_state_tag", "resource (seq) WHERE seq IS NOT NULL"},
+	{"resource_name", "resource (name) WHERE name IS NOT NULL"},
+	{"resource_name_end", "resource (reverse(name)) WHERE name IS NOT NULL"},
+	{"resource_id_end", "resource (reverse(ri)) WHERE seq IS NULL"},
+	{"resource_content_info", "resource (cnf) WHERE cnf IS NOT NULL"},
+	{"resource_content_info_end", "resource (reverse(cnf)) WHERE cnf IS NOT NULL"},
+	{"resource_instance_creator", "resource (cr) WHERE cr IS NOT NULL"},
+	{"resource_instance_creator_end", "resource (reverse(cr)) WHERE cr IS NOT NULL"},
+	{"resource_ontology", "resource (onto) WHERE onto IS NOT NULL"},
+	{"resource_ontology_end", "resource (reverse(onto)) WHERE onto IS NOT NULL"},
+	{"resource_content_reference", "resource (conr) WHERE conr IS NOT NULL"},
+	{"resource_content_reference_end", "resource (reverse(conr)) WHERE conr IS NOT NULL"},
+	{"resource_data_time", "resource (dgt) WHERE dgt IS NOT NULL"},
+	{"resource_sequence_number", "resource (snr) WHERE snr IS NOT NULL"},
+	{"resource_deletion_count", "resource (dcnt) WHERE dcnt IS NOT NULL"},
+	{"label_end", "label (reverse(lbl))"},
+	{"attribute_end", "attribute (reverse(value))"},
+	{"attribute_shortened", "attribute (name) WHERE " + cutShort},
 }
 
 // buildIndexes makes the indexes that are missing, beside instances that serve: of all that come to do so, one at a time does, and who
@@ -60,14 +48,14 @@ func (s *Store) buildIndexes(ctx context.Context) error {
 	pool, shared := s.db.(postgresPool)
 	if !shared { // nobody else serves
 		return s.write(ctx, func(t *tx) error {
-			for _, i := range s.dialect.indexes() {
+			for _, i := range indexes {
 				t.exec(`CREATE INDEX IF NOT EXISTS ` + i.name + ` ON ` + i.on)
 			}
 			return nil
 		})
 	}
 	for {
-		done, err := pool.buildIndexes(ctx, s.dialect.indexes())
+		done, err := pool.buildIndexes(ctx, indexes)
 		if done || err != nil {
 			return err
 		}
@@ -84,6 +72,18 @@ const indexPause = 200 * time.Millisecond
 
 // buildIndexes makes those of list that are missing, or reports that somebody else is at it.
 func (p postgresPool) buildIndexes(ctx context.Context, list []index) (done bool, err error) {
+	return p.alone(ctx, func(c *pgxpool.Conn) error {
+		for _, i := range list {
+			if err := makeIndex(ctx, c, i); err != nil {
+				return fmt.Errorf("make index %s: %w", i.name, err)
+			}
+		}
+		return nil
+	})
+}
+
+// alone calls do while nobody else makes indexes, or reports that somebody else does.
+func (p postgresPool) alone(ctx context.Context, do func(*pgxpool.Conn) error) (done bool, err error) {
 	c, err := p.pool.Acquire(ctx)
 	if err != nil {
 		return false, err
@@ -98,10 +98,8 @@ func (p postgresPool) buildIndexes(ctx context.Context, list []index) (done bool
 			done, err = false, e
 		}
 	}()
-	for _, i := range list {
-		if err := makeIndex(ctx, c, i); err != nil {
-			return false, fmt.Errorf("make index %s: %w", i.name, err)
-		}
+	if err := do(c); err != nil {
+		return false, err
 	}
 	return true, nil
 }

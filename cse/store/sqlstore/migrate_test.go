@@ -77,6 +77,29 @@ func TestMigrate(t *testing.T) {
 	}
 }
 
+// TestUpgradeIndexes has what the last version lacked be there after a start on what it left.
+func TestUpgradeIndexes(t *testing.T) {
+	t.Parallel()
+	for name, address := range map[string]string{
+		"SQLite":     "sqlite:" + filepath.Join(t.TempDir(), "cse.db"),
+		"PostgreSQL": postgrestest.DSN(t),
+	} {
+		stores := open(t, address, 2)
+		prepare(t, stores[0])
+		complete := dropIndexes(t, address)
+		for _, index := range []string{"label_end", "resource_name_end", "attribute_end"} {
+			if !strings.Contains(complete, index) {
+				t.Errorf("%s: a new store lacks the index %s", name, index)
+			}
+		}
+		execute(t, address, complete+`DELETE FROM schema_version WHERE version > 8`)
+		prepare(t, stores[1])
+		if got := dropIndexes(t, address); got != complete {
+			t.Errorf("%s: got the indexes\n%s\nwant those of a new store\n%s", name, got, complete)
+		}
+	}
+}
+
 func prepare(t *testing.T, s store.Store) {
 	t.Helper()
 	if err := s.Prepare(t.Context(), resource.Resource{ID: "id-in", Type: resource.TypeCSEBase, Path: "cse-in",
@@ -107,10 +130,10 @@ func execute(t *testing.T, address, statements string) {
 // dropIndexes are statements that drop the indexes that are not made by the steps of the schema.
 func dropIndexes(t *testing.T, address string) string {
 	t.Helper()
-	query := `SELECT indexname FROM pg_indexes WHERE schemaname = 'public'`
+	query := `SELECT indexname FROM pg_indexes WHERE schemaname = 'public' ORDER BY indexname`
 	driver, source := "pgx", address
 	if path, ok := strings.CutPrefix(address, "sqlite:"); ok {
-		driver, source, query = "sqlite", path, `SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL`
+		driver, source, query = "sqlite", path, `SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL ORDER BY name`
 	}
 	db, err := sql.Open(driver, source)
 	if err != nil {

@@ -130,25 +130,34 @@ var migrations = [][]string{{
 	`ALTER TABLE resource ADD COLUMN snr TEXT`,
 	`ALTER TABLE resource ADD COLUMN dcnt TEXT`,
 }, {
-	// No step of the schema: all that was stored before has been described, see Store.describe, and there are all indexes and routines.
+	// No step of the schema: all that was stored before has been described, see Store.describe.
+}, {
+	// No step either: there are all indexes and routines.
 }}
 
-// complete is the version that says so.
-const complete = 8
+// The versions that say so.
+const (
+	described = 8
+	complete  = 9
+)
 
 // Prepare makes the schema current and the CSEBase present. When both are, it is one query.
 func (s *Store) Prepare(ctx context.Context, base resource.Resource) error {
 	type found struct {
-		version   int
-		id, path  string
-		attribute []byte
+		version, optional int
+		id, path          string
+		attribute         []byte
 	}
-	bases, err := read(ctx, s, `SELECT (SELECT max(version) FROM schema_version), ri, path, attrs FROM resource WHERE pi = ''`, nil,
-		func(rows answer) (f found, err error) { return f, rows.Scan(&f.version, &f.id, &f.path, &f.attribute) })
+	bases, err := read(ctx, s, `SELECT (SELECT max(version) FROM schema_version), `+s.dialect.optional+`, ri, path, attrs FROM resource WHERE pi = ''`, nil,
+		func(rows answer) (f found, err error) {
+			return f, rows.Scan(&f.version, &f.optional, &f.id, &f.path, &f.attribute)
+		})
 	if err != nil && s.dialect.unavailable(err) {
 		return s.fail("prepare store", err)
 	}
+	version := 0
 	for _, f := range bases {
+		version = f.version
 		kept, err := resource.WithNotes(base.Attributes, f.attribute)
 		if err != nil {
 			return fmt.Errorf("prepare store: read the CSEBase: %w", err)
@@ -157,7 +166,10 @@ func (s *Store) Prepare(ctx context.Context, base resource.Resource) error {
 		case f.id != base.ID || f.path != base.Path:
 			return fmt.Errorf("prepare store: it holds the CSE /%s named %q, not /%s named %q; use another database or the same identity",
 				f.id, f.path, base.ID, base.Path)
-		case f.version == len(migrations) && string(f.attribute) == string(kept):
+		case f.version != len(migrations) || string(f.attribute) != string(kept):
+		case f.optional < len(optional):
+			return s.prepared(s.buildOptional(ctx))
+		default:
 			return nil
 		}
 	}
@@ -169,13 +181,23 @@ func (s *Store) Prepare(ctx context.Context, base resource.Resource) error {
 		return t.putBase(ctx, base)
 	})
 	if err == nil && !done {
-		if err = s.describe(ctx); err == nil {
+		if version < described {
+			err = s.describe(ctx)
+		}
+		if err == nil {
 			err = s.buildIndexes(ctx)
 		}
 		if err == nil {
 			err = s.write(ctx, func(t *tx) error { _, err := t.migrate(ctx, true); return err })
 		}
 	}
+	if err == nil {
+		err = s.buildOptional(ctx)
+	}
+	return s.prepared(err)
+}
+
+func (s *Store) prepared(err error) error {
 	if err != nil {
 		return s.fail("prepare store", err)
 	}
@@ -205,14 +227,17 @@ func (t *tx) migrate(ctx context.Context, done bool) (whole bool, err error) {
 		return false, fmt.Errorf("the schema has version %d, this program knows %d: use a newer one", version, len(migrations))
 	}
 	for v, steps := range migrations[version:] {
-		if version > 0 && version+v+1 == complete && !done {
+		if next := version + v + 1; version > 0 && (next == described || next == complete) && !done {
 			return false, nil
 		}
 		if version == 0 && version+v+1 == complete {
-			for _, i := range t.dialect.indexes() {
-				if err := step(`CREATE INDEX ` + i.name + ` ON ` + i.on); err != nil {
-					return false, fmt.Errorf("create index %s: %w", i.name, err)
+			for _, create := range statements(indexes) {
+				if err := step(create); err != nil {
+					return false, fmt.Errorf("%s: %w", create, err)
 				}
+			}
+			if t.dialect.arrays {
+				t.tryOptional()
 			}
 		}
 		if version+v+1 == complete && t.dialect.routine {

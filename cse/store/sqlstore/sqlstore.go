@@ -24,6 +24,8 @@ import (
 type Options struct {
 	Connections int    // most connections to the database; 0 means 8
 	Password    string // overrides the one in the address if not empty
+	// Notice is told once what the database lacks that is not needed, and why; it may be nil.
+	Notice func(what string, why error)
 }
 
 // Store is a store.Store in an SQL database. Make one with Open.
@@ -32,6 +34,7 @@ type Store struct {
 
 	db      database
 	dialect *dialect
+	notice  func(what string, why error)
 	queue   queue
 	hub     hub
 	// writer lets one goroutine write at a time where the database can do no better (SQLite), which is faster than to let it refuse.
@@ -54,7 +57,7 @@ func Open(address string, o Options) (*Store, error) {
 		if err != nil {
 			return nil, fmt.Errorf("open store: %w", err)
 		}
-		return &Store{address: address, password: o.Password, db: db, dialect: d}, nil
+		return &Store{address: address, password: o.Password, db: db, dialect: d, notice: o.Notice}, nil
 	}
 	return nil, errors.New("open store: the address must be sqlite:PATH or postgres://USER@HOST/DATABASE")
 }

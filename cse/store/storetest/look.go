@@ -133,3 +133,41 @@ func testLook(t *testing.T, open func(t *testing.T, n int) []store.Store) {
 		}
 	}
 }
+
+// testGetAll gets several resources at once.
+func testGetAll(t *testing.T, open func(t *testing.T, n int) []store.Store) {
+	s := prepared(t, open, 1)[0]
+	create(t, s, "cse-in", child(resource.TypeContainer, "c", `{"lbl":["x"]}`))
+	create(t, s, "cse-in/c", child(resource.TypeContainer, "d", `{}`))
+	create(t, s, "cse-in/c", child(resource.TypeContentInstance, "i", `{"con":1}`, sized(1)))
+	create(t, s, "cse-in/c", child(resource.TypeContainer, "old", `{}`, expires(now.Add(-time.Hour))))
+	for _, c := range []struct {
+		what string
+		list []primitive.Address
+		want []string
+	}{
+		{"nothing", nil, nil},
+		{"what is not there", []primitive.Address{path("cse-in/x"), id("x")}, nil},
+		{"by paths", []primitive.Address{path("cse-in/c/d"), path("cse-in/c"), path("cse-in")}, []string{"cse-in", "cse-in/c", "cse-in/c/d"}},
+		{"by identifiers", []primitive.Address{id("cse-in.c.i"), id("id-in")}, []string{"cse-in", "cse-in/c/i"}},
+		{"by both, one of them twice, one expired", []primitive.Address{id("cse-in.c"), path("cse-in/c"), path("cse-in/c/i"), path("cse-in/c/old"), id("x")},
+			[]string{"cse-in/c", "cse-in/c/i"}},
+	} {
+		found, err := s.GetAll(t.Context(), c.list, now)
+		if err != nil {
+			t.Errorf("%s: %v", c.what, err)
+		}
+		var got []string
+		for _, r := range found {
+			got = append(got, r.Path)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %v, want %v", c.what, got, c.want)
+		}
+	}
+	found, err := s.GetAll(t.Context(), []primitive.Address{id("cse-in.c")}, now)
+	want, wantErr := s.Get(t.Context(), path("cse-in/c"), now)
+	if err != nil || wantErr != nil || !reflect.DeepEqual(found, []resource.Resource{want.Resource}) {
+		t.Errorf("got %+v, %v, want what Get returns: %+v, %v", found, err, want.Resource, wantErr)
+	}
+}

@@ -58,6 +58,7 @@ func Run(t *testing.T, open func(t *testing.T, n int) []store.Store) {
 		"instance types":             testInstanceTypes,
 		"instances by update":        testEffectInstances,
 		"instances by creation":      testCreationInstances,
+		"get all":                    testGetAll,
 		"usage":                      testUsage,
 		"idle accounts":              testIdleAccounts,
 		"holdings":                   testHoldings,
