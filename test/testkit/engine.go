@@ -194,6 +194,17 @@ func Instances(t testing.TB, stack, pool string) []string {
 	return names
 }
 
+// Templates are the hashes of the templates that a pool's running instances were started from, sorted.
+func Templates(t testing.TB, stack, pool string) []string {
+	t.Helper()
+	var hashes []string
+	for _, c := range instances(t, stack, pool) {
+		hashes = append(hashes, c.Labels[spec.LabelTemplate])
+	}
+	slices.Sort(hashes)
+	return hashes
+}
+
 func instances(t testing.TB, stack, pool string) []docker.Container {
 	t.Helper()
 	all, err := engine(t).ListContainers(context.Background(),
