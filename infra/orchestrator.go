@@ -19,6 +19,7 @@ type OrchestratorArgs struct {
 	Replicas     int                // at least 1; one acts, the others stand by
 	HostAddress  string             // address of this machine on which the first one's API is published
 	HostPort     int                // 0 lets the engine choose
+	DecisionsLog bool               // keep every decision in a file, on a volume of each replica
 }
 
 // Orchestrator is the daemon, in as many containers as asked for, that keeps every pool of the stack at its size.
@@ -28,7 +29,10 @@ type Orchestrator struct {
 	URL pulumi.StringOutput // of the first one's API, from this machine
 }
 
-const orchestratorPort = 8090
+const (
+	orchestratorPort = 8090
+	decisionsFolder  = "/var/lib/viot"
+)
 
 // NewOrchestrator starts the orchestrators. They have the engine's socket, and so all power over this machine: they run
 // nothing but this repository's program.
@@ -50,11 +54,22 @@ func NewOrchestrator(ctx *pulumi.Context, name string, args OrchestratorArgs, op
 		if ip := net.ParseIP(args.HostAddress); ip != nil && ip.IsLoopback() { // who reaches it is on this machine
 			command = append(command, pulumi.String("-open-writes"))
 		}
+		mounts := viot.MountArray{viot.MountArgs{HostPath: pulumi.String(args.DockerSocket), Target: pulumi.String("/var/run/docker.sock")}}
+		if args.DecisionsLog {
+			volume, err := viot.NewVolume(ctx, replica, &viot.VolumeArgs{
+				Stack: pulumi.String(ctx.Stack()), Name: pulumi.String(objectName(ctx, replica)), Role: pulumi.String(spec.RoleOrchestrator),
+			}, child)
+			if err != nil {
+				return nil, fmt.Errorf("volume of %s: %w", replica, err)
+			}
+			mounts = append(mounts, viot.MountArgs{Volume: volume.Name, Target: pulumi.String(decisionsFolder)})
+			command = append(command, pulumi.String("-decisions-log"), pulumi.String(decisionsFolder+"/decisions.log"))
+		}
 		container := &viot.ContainerArgs{
 			Stack: pulumi.String(ctx.Stack()), Name: pulumi.String(objectName(ctx, replica)), Role: pulumi.String(spec.RoleOrchestrator),
 			Image: args.Image, Network: args.Network, Restart: pulumi.String("unless-stopped"),
 			Command:     command,
-			Mounts:      viot.MountArray{viot.MountArgs{HostPath: pulumi.String(args.DockerSocket), Target: pulumi.String("/var/run/docker.sock")}},
+			Mounts:      mounts,
 			HealthCheck: viot.HealthCheckArgs{Http: viot.HTTPCheckArgs{Port: pulumi.Int(orchestratorPort), Path: pulumi.String("/readyz")}},
 		}
 		if n == 0 {
