@@ -87,7 +87,7 @@ simulate-all: ## Compare viot's sizing with that of other autoscalers on every t
 bench-calibration: tools ## Play the same load to a pool on Docker and to the simulator and print how far apart they are.
 	@$(TOOL)/bench.sh calibration
 
-chaos: ## Kill parts of a stack under load 100 times, freeze and starve instances, and count what was lost.
+chaos: ## Kill parts of a stack under load 100 times, freeze, hang and starve instances, fill disks, and count what was lost.
 	@VIOT_CHAOS_KILLS=$${VIOT_CHAOS_KILLS:-100} $(TOOL)/test.sh chaos
 
 clean: ## Remove what make down keeps for the next time: tools, local state, built images.

@@ -23,6 +23,8 @@ type OrchestratorArgs struct {
 	// Tokens that the API wants of who reads and of who writes; nil wants none. They are secret: they reach the program as
 	// files in its container, which neither its arguments nor its labels show.
 	ReadToken, WriteToken pulumi.StringInput
+
+	DecisionsLog bool // keep every decision in a file, on a volume of each replica
 }
 
 // Orchestrator is the daemon, in as many containers as asked for, that keeps every pool of the stack at its size.
@@ -32,7 +34,10 @@ type Orchestrator struct {
 	URL pulumi.StringOutput // of the first one's API, from this machine
 }
 
-const orchestratorPort = 8090
+const (
+	orchestratorPort = 8090
+	decisionsFolder  = "/var/lib/viot"
+)
 
 // tokens are the files with the API's tokens, and the flags that name them.
 func (a OrchestratorArgs) tokens() (files viot.FileArray, flags pulumi.StringArray) {
@@ -72,12 +77,23 @@ func NewOrchestrator(ctx *pulumi.Context, name string, args OrchestratorArgs, op
 		if ip := net.ParseIP(args.HostAddress); args.WriteToken == nil && ip != nil && ip.IsLoopback() { // who reaches it is on this machine
 			command = append(command, pulumi.String("-open-writes"))
 		}
+		mounts := viot.MountArray{viot.MountArgs{HostPath: pulumi.String(args.DockerSocket), Target: pulumi.String("/var/run/docker.sock")}}
+		if args.DecisionsLog {
+			volume, err := viot.NewVolume(ctx, replica, &viot.VolumeArgs{
+				Stack: pulumi.String(ctx.Stack()), Name: pulumi.String(objectName(ctx, replica)), Role: pulumi.String(spec.RoleOrchestrator),
+			}, child)
+			if err != nil {
+				return nil, fmt.Errorf("volume of %s: %w", replica, err)
+			}
+			mounts = append(mounts, viot.MountArgs{Volume: volume.Name, Target: pulumi.String(decisionsFolder)})
+			command = append(command, pulumi.String("-decisions-log"), pulumi.String(decisionsFolder+"/decisions.log"))
+		}
 		container := &viot.ContainerArgs{
 			Stack: pulumi.String(ctx.Stack()), Name: pulumi.String(objectName(ctx, replica)), Role: pulumi.String(spec.RoleOrchestrator),
 			Image: args.Image, Network: args.Network, Restart: pulumi.String("unless-stopped"),
 			Command:     command,
 			Files:       files,
-			Mounts:      viot.MountArray{viot.MountArgs{HostPath: pulumi.String(args.DockerSocket), Target: pulumi.String("/var/run/docker.sock")}},
+			Mounts:      mounts,
 			HealthCheck: viot.HealthCheckArgs{Http: viot.HTTPCheckArgs{Port: pulumi.Int(orchestratorPort), Path: pulumi.String("/readyz")}},
 		}
 		if n == 0 {

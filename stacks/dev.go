@@ -60,7 +60,7 @@ func dev(ctx *pulumi.Context) error {
 	orchestrator, err := infra.NewOrchestrator(ctx, "orchestrator", infra.OrchestratorArgs{
 		ReadToken: secret(s.readToken), WriteToken: secret(s.writeToken),
 		Network: network.Name, Image: daemon, Consul: consul.Inside, DockerSocket: s.dockerSocket, Replicas: s.orchestrators,
-		HostAddress: s.address, HostPort: s.orchestratorPort,
+		HostAddress: s.address, HostPort: s.orchestratorPort, DecisionsLog: s.decisionsLog,
 	})
 	if err != nil {
 		return err

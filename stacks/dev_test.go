@@ -137,6 +137,23 @@ func TestDevReplicated(t *testing.T) {
 	}
 }
 
+func TestDecisionsLog(t *testing.T) {
+	t.Parallel()
+	for _, kept := range []bool{false, true} {
+		made, err := deploy(t, map[string]string{"orchestrators": "2", "decisionsLog": fmt.Sprint(kept)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"orchestrator", "orchestrator-2"} {
+			_, volume := made["Volume "+name]
+			command := fmt.Sprint(made["Container "+name]["command"].Mappable())
+			if logs := strings.Contains(command, "-decisions-log /var/lib/viot/"); volume != kept || logs != kept {
+				t.Errorf("decisionsLog %t: %s has a volume: %t, and keeps a log: %t", kept, name, volume, logs)
+			}
+		}
+	}
+}
+
 func TestOwnImage(t *testing.T) {
 	t.Parallel()
 	made, err := deploy(t, map[string]string{"image": "example/cse:2", "env": `["A=1"]`})
@@ -300,7 +317,7 @@ func TestBadSettingsAreAllNamed(t *testing.T) {
 	bad := map[string]string{
 		"min": "5", "max": "2", "targetUtilisation": "7", "scaleInAfter": "soon", "cpus": "0.001", "memoryMiB": "1", "maxConnections": "-1",
 		"servicePort": "0", "readinessPath": "ready", "metricsPath": "", "env": `["A"]`, "replayCreates": "perhaps", "address": "here", "port": "8500",
-		"consulServers": "2", "orchestrators": "0", "images": "foo", "dockerSocket": "docker.sock",
+		"consulServers": "2", "orchestrators": "0", "decisionsLog": "maybe", "images": "foo", "dockerSocket": "docker.sock",
 	}
 	made, err := deploy(t, bad)
 	if err == nil {

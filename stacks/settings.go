@@ -42,6 +42,7 @@ type settings struct {
 	orchestratorPort int
 	consulServers    int
 	orchestrators    int
+	decisionsLog     bool
 	images           string
 	dockerSocket     string
 
@@ -72,6 +73,7 @@ func readSettings(ctx *pulumi.Context) (settings, error) {
 		orchestratorPort:  r.whole("orchestratorPort", 0, 65535),
 		consulServers:     r.whole("consulServers", 1, 3),
 		orchestrators:     r.whole("orchestrators", 1, 9),
+		decisionsLog:      r.yesNo("decisionsLog"),
 		images:            r.oneOf("images", "auto", "registry", "build"),
 		dockerSocket:      r.path("dockerSocket"),
 		readToken:         r.token(ctx, "readToken"),

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"sync"
 
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/versions"
@@ -22,6 +23,8 @@ const MinAPIVersion = "1.41"
 type Client struct {
 	api  *client.Client
 	host string
+
+	removing sync.Mutex // held while an image is removed
 }
 
 // New returns a client of the engine at host, such as unix:///var/run/docker.sock or tcp://10.0.0.5:2376. An empty

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -404,5 +405,34 @@ func TestFurtherNetworks(t *testing.T) {
 		if got.IPs[n] == "" {
 			t.Errorf("no address in network %s: %v", n, got.IPs)
 		}
+	}
+}
+
+// Images that were built on each other's steps are removed at the same time, as when a stack goes.
+func TestImagesThatShareStepsAreRemovedTogether(t *testing.T) {
+	t.Parallel()
+	engine, stack := dockertest.Open(t)
+	ctx := t.Context()
+	tag := func(n, round int) string { return fmt.Sprintf("viot-%s/part%d:%d", stack, n, round) }
+	together := func(do func(n int)) {
+		var all sync.WaitGroup
+		for n := range 4 {
+			all.Go(func() { do(n) })
+		}
+		all.Wait()
+	}
+	for round := range 3 {
+		together(func(n int) {
+			dockerfile := fmt.Sprintf("FROM scratch\nLABEL %s=%s\nENV ROUND=%d\nENV N=%d\n", spec.LabelStack, stack, round, n)
+			file := docker.File{Path: "Dockerfile", Content: []byte(dockerfile)}
+			if _, err := engine.BuildImage(ctx, docker.BuildSpec{Context: dockertest.Tar(t, file), Tags: []string{tag(n, round)}}, nil); err != nil {
+				t.Error(err)
+			}
+		})
+		together(func(n int) {
+			if err := engine.RemoveImage(ctx, tag(n, round)); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }

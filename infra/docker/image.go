@@ -153,7 +153,12 @@ func (c *Client) TagImage(ctx context.Context, reference, tag string) error {
 
 // RemoveImage takes a tag from an image, and removes the image when that was its last. One that is gone is removed.
 // Errors: ErrInUse when a container, running or not, was made from it.
+//
+// Images are removed one at a time: with an image go the steps it was built on, and the engine fails when others that were built
+// on the same steps go at that moment.
 func (c *Client) RemoveImage(ctx context.Context, reference string) error {
+	c.removing.Lock()
+	defer c.removing.Unlock()
 	_, err := c.api.ImageRemove(ctx, reference, image.RemoveOptions{PruneChildren: true})
 	if err := classify(err, ErrInUse); err != nil && !errors.Is(err, ErrNotFound) {
 		return fmt.Errorf("remove image %s: %w", reference, err)

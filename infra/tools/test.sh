@@ -62,7 +62,7 @@ e2e() {
 chaos() {
 	engines
 	stacks
-	say "chaos: parts of a stack killed, frozen and starved under load (${VIOT_CHAOS_KILLS:-6} kills)"
+	say "chaos: parts of a stack killed, frozen, hung and starved under load, disks filled (${VIOT_CHAOS_KILLS:-6} kills)"
 	go test -count=1 -timeout 150m -v ./test/chaos
 }
 

@@ -336,6 +336,10 @@ func TestOperations(t *testing.T) {
 			b.running()
 			b.journal, b.balancer, b.registered = entry(fleet.Deregistered), drained, nil
 		}, op: fleet.Drain, lbs: []string{"http://lb1"}, want: drain[3:]},
+		{name: "drain of what fails its check, resumed", bench: func(b *bench) {
+			b.running()
+			b.journal = consul.KV{Key: key, Value: []byte(`{"phase": "settled", "failing": true}`), ModifyIndex: 7}
+		}, op: fleet.Drain, want: []string{"stopping", "stop grace=1s", "remove", "strike"}},
 		{name: "drain resumed while it stopped", bench: func(b *bench) {
 			b.running()
 			b.journal, b.registered = entry(fleet.Stopping), nil

@@ -19,7 +19,10 @@ const (
 	drainPoll = 5 * time.Second // longest wait of one question to a balancer
 	// settleTime is how long consumers that follow Consul by themselves are given to leave an instance, when no
 	// balancer can be asked.
-	settleTime   = time.Second
+	settleTime = time.Second
+	// failingGrace is how long one that fails its check is given to end: it has nothing left to answer, and one that hangs
+	// does not hear that it is to end.
+	failingGrace = time.Second
 	diedLogLines = 5
 )
 
@@ -100,10 +103,18 @@ func (a *Actor) stop(j *job) error {
 			default:
 				return nil
 			}
+			entry, _, err := a.entry(ctx, j)
+			if err != nil {
+				return err
+			}
+			grace := time.Duration(j.pool.Template.StopGrace)
+			if entry.Failing {
+				grace = min(grace, failingGrace)
+			}
 			if err := a.Term.Check(); err != nil {
 				return err
 			}
-			return ignoreNotFound(a.Engine.StopContainer(ctx, id, time.Duration(j.pool.Template.StopGrace)))
+			return ignoreNotFound(a.Engine.StopContainer(ctx, id, grace))
 		},
 		func(ctx context.Context) error {
 			if id == "" {

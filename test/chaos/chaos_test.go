@@ -1,5 +1,5 @@
-// Package chaos kills, freezes and starves the parts of a stack of its own under load, on real Docker, and counts what
-// that costs: reads, which are sent once, and creates, which a client repeats under the same request identifier.
+// Package chaos kills, freezes, hangs and starves the parts of a stack of its own under load, and fills their disks, on real
+// Docker, and counts what that costs: reads, which are sent once, and creates, which a client repeats under the same request identifier.
 package chaos
 
 import (
@@ -32,6 +32,9 @@ const (
 	size = 2
 	// slack is what recovery may take beyond a boot.
 	slack = 5 * time.Second
+	// hangs is for how long an instance must fail its check before it is replaced, which recovery from one that hangs may take
+	// beyond that. Until then it may only be slow.
+	hangs = 5 * time.Second
 	// giveUp is a safety net for whatever is waited for.
 	giveUp = time.Minute
 )
@@ -41,33 +44,41 @@ type disturbance struct {
 	name string
 	kill bool // ends a process without warning
 	do   func(*scene) (undo func())
+	rule time.Duration // for which the orchestrator waits before it acts
 }
 
+// disturbances begins with those that kill nothing, so that whoever asks for few kills sees them too.
 var disturbances = []disturbance{
-	{"kill an instance", true, func(s *scene) func() { testkit.CrashContainer(s.t, s.victim()); return nil }},
-	{"kill the orchestrators", true, func(s *scene) func() { testkit.Crash(s.t, spec.RoleOrchestrator, s.stack.Name); return nil }},
+	{"freeze an instance", false, func(s *scene) func() {
+		s.must(s.engine.PauseContainer(s.ctx, s.victim()))
+		return nil // it is replaced
+	}, 0},
+	{"hang an instance", false, func(s *scene) func() {
+		name := s.victim()
+		testkit.HangContainer(s.t, name)
+		s.noticed(name)
+		return nil // it is replaced
+	}, hangs},
+	{"starve an instance", false, func(s *scene) func() {
+		name := s.victim()
+		s.must(s.engine.UpdateContainer(s.ctx, name, 0.01, 0, ""))
+		return func() { s.engine.UpdateContainer(context.WithoutCancel(s.ctx), name, 0.25, 0, "") } // may be gone
+	}, 0},
+	{"kill an instance", true, func(s *scene) func() { testkit.CrashContainer(s.t, s.victim()); return nil }, 0},
+	{"kill the orchestrators", true, func(s *scene) func() { testkit.Crash(s.t, spec.RoleOrchestrator, s.stack.Name); return nil }, 0},
 	{"kill an instance and the orchestrators", true, func(s *scene) func() {
 		testkit.Crash(s.t, spec.RoleOrchestrator, s.stack.Name)
 		testkit.CrashContainer(s.t, s.victim())
 		return nil
-	}},
-	{"kill the companion", true, func(s *scene) func() { testkit.Crash(s.t, spec.RoleBalancer, s.stack.Name); return nil }},
-	{"kill the leader of Consul", true, func(s *scene) func() { testkit.CrashContainer(s.t, s.consulLeader()); return nil }},
+	}, 0},
+	{"kill the companion", true, func(s *scene) func() { testkit.Crash(s.t, spec.RoleBalancer, s.stack.Name); return nil }, 0},
+	{"kill the leader of Consul", true, func(s *scene) func() { testkit.CrashContainer(s.t, s.consulLeader()); return nil }, 0},
 	{"kill every instance", true, func(s *scene) func() {
 		for _, name := range testkit.Instances(s.t, s.stack.Name, pool) {
 			testkit.CrashContainer(s.t, name)
 		}
 		return nil
-	}},
-	{"freeze an instance", false, func(s *scene) func() {
-		s.must(s.engine.PauseContainer(s.ctx, s.victim()))
-		return nil // it is replaced
-	}},
-	{"starve an instance", false, func(s *scene) func() {
-		name := s.victim()
-		s.must(s.engine.UpdateContainer(s.ctx, name, 0.01, 0, ""))
-		return func() { s.engine.UpdateContainer(context.WithoutCancel(s.ctx), name, 0.25, 0, "") } // may be gone
-	}},
+	}, 0},
 }
 
 // kills is how many of the rounds kill: VIOT_CHAOS_KILLS, or one of each kind.
@@ -92,11 +103,15 @@ type scene struct {
 	consul *consul.Client
 }
 
-// newScene stands a stack up with a pool of size instances, and prepares a tree to read and write.
-func newScene(ctx context.Context, t *testing.T, settings map[string]string) (*scene, load.Tree) {
+// newScene stands a stack up with a pool of size instances, for which the engine is prepared first, and prepares a tree to read
+// and write.
+func newScene(ctx context.Context, t *testing.T, settings map[string]string, prepare ...func(*testkit.Stack)) (*scene, load.Tree) {
 	t.Helper()
 	settings["min"], settings["max"] = strconv.Itoa(size), strconv.Itoa(size)
 	s := &scene{t: t, ctx: ctx, stack: testkit.NewStack(t, settings)}
+	for _, do := range prepare {
+		do(s.stack)
+	}
 	_, err := s.stack.Up(ctx)
 	s.must(err)
 	s.engine, err = docker.Open(ctx, "")
@@ -136,6 +151,20 @@ func (s *scene) victim() string {
 		s.t.Fatal("there is no instance to disturb")
 	}
 	return names[0]
+}
+
+// noticed waits until an instance does not pass its check.
+func (s *scene) noticed(name string) {
+	s.t.Helper()
+	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		registered, _, err := s.consul.Instances(s.ctx, pool, 0, 0)
+		if err == nil && !slices.ContainsFunc(registered, func(i consul.Instance) bool { return i.ID == name && i.Passing }) {
+			return
+		}
+		if time.Since(began) > giveUp {
+			s.t.Fatalf("%s still passes its check after %s (%v)", name, giveUp, err)
+		}
+	}
 }
 
 // consulLeader is the container of the server that leads.
@@ -227,7 +256,7 @@ func TestChaos(t *testing.T) {
 	s.recovered("start", time.Now())
 	var boots boots
 	done.Go(func() { boots.watch(loading, s) })
-	killed, took := 0, map[string][]time.Duration{}
+	killed, took, limits := 0, map[string][]time.Duration{}, map[string]time.Duration{}
 	for round, wanted := 0, kills(t); killed < wanted; round++ {
 		d := disturbances[round%len(disturbances)]
 		before := reads.Summary().Failed
@@ -238,7 +267,7 @@ func TestChaos(t *testing.T) {
 			undo()
 		}
 		recovery := s.recovered(d.name, began)
-		took[d.name] = append(took[d.name], recovery)
+		took[d.name], limits[d.name] = append(took[d.name], recovery), slack+d.rule
 		if d.kill {
 			killed++
 		}
@@ -290,8 +319,8 @@ func TestChaos(t *testing.T) {
 		t.Error("no instance was seen to boot")
 	}
 	for kind, all := range took {
-		if longest := slices.Max(all); longest > boot+slack {
-			t.Errorf("%s: as it should be after %s at the longest, want a boot (%s) and %s at most", kind, longest, boot, slack)
+		if longest := slices.Max(all); longest > boot+limits[kind] {
+			t.Errorf("%s: as it should be after %s at the longest, want a boot (%s) and %s at most", kind, longest, boot, limits[kind])
 		}
 	}
 	if t.Failed() {

@@ -92,6 +92,14 @@ func TestLife(t *testing.T) {
 		l.expectNoFailure("scale-in")
 	})
 
+	stage("lag", func() {
+		l := start(ctx, t, s, tree, 8, 20)
+		defer l.stop()
+		must(liveByLag(ctx, t, s))
+		l.stop()
+		l.expectNoFailure("another pool's life")
+	})
+
 	stage("kill", func() {
 		// Two, whatever the load: what is looked at is who they are.
 		must(s.Set(ctx, auto.ConfigMap{"viot:min": {Value: "2"}, "viot:max": {Value: "2"}}))
@@ -135,6 +143,9 @@ func TestLife(t *testing.T) {
 		l.stop()
 		l.expectNoFailure("rolling update")
 	})
+
+	stage("rollout", func() { must(rollOutAndBack(ctx, t, s, tree)) })
+	stage("zero", func() { must(fromZero(ctx, t, s, tree)) })
 
 	stage("down", func() {
 		must(s.Destroy(ctx))

@@ -194,6 +194,17 @@ func Instances(t testing.TB, stack, pool string) []string {
 	return names
 }
 
+// Templates are the hashes of the templates that a pool's running instances were started from, sorted.
+func Templates(t testing.TB, stack, pool string) []string {
+	t.Helper()
+	var hashes []string
+	for _, c := range instances(t, stack, pool) {
+		hashes = append(hashes, c.Labels[spec.LabelTemplate])
+	}
+	slices.Sort(hashes)
+	return hashes
+}
+
 func instances(t testing.TB, stack, pool string) []docker.Container {
 	t.Helper()
 	all, err := engine(t).ListContainers(context.Background(),
@@ -223,6 +234,18 @@ func Crash(t testing.TB, role, stack string) {
 // CrashContainer kills the main process of one container from outside the engine.
 func CrashContainer(t testing.TB, name string) {
 	t.Helper()
+	signal(t, name, syscall.SIGKILL)
+}
+
+// HangContainer stops the main process of one container from outside the engine, which does not know: connections to it are
+// accepted and nothing is answered.
+func HangContainer(t testing.TB, name string) {
+	t.Helper()
+	signal(t, name, syscall.SIGSTOP)
+}
+
+func signal(t testing.TB, name string, s syscall.Signal) {
+	t.Helper()
 	api, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
 	if err != nil {
 		t.Fatal(err)
@@ -235,8 +258,8 @@ func CrashContainer(t testing.TB, name string) {
 	if !c.State.Running || c.State.Pid <= 0 {
 		return // dead already, or between two lives: process 0 would be the test's own group
 	}
-	if err := syscall.Kill(c.State.Pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
-		t.Fatalf("crash %s: kill process %d: %v (run the tests as root)", name, c.State.Pid, err)
+	if err := syscall.Kill(c.State.Pid, s); err != nil && !errors.Is(err, syscall.ESRCH) {
+		t.Fatalf("send %v to process %d of %s: %v (run the tests as root)", s, c.State.Pid, name, err)
 	}
 }
 

@@ -55,7 +55,9 @@ type Stack struct {
 	Log          io.Writer
 
 	pulumi auto.Stack
-	dir    string
+	root   string            // of the repository
+	dir    string            // of the state
+	env    map[string]string // of pulumi
 }
 
 // NewStack prepares a stack with a random name and free ports; nothing runs yet. It is destroyed, by force if need
@@ -70,7 +72,14 @@ func NewStack(t testing.TB, settings map[string]string) *Stack {
 		t.Fatal("the provider is not built: run make tools first, or run this test by make e2e")
 	}
 	dir := t.TempDir()
-	s := &Stack{Name: "t" + randomHex(4), Log: testWriter{t}, dir: dir}
+	s := &Stack{Name: "t" + randomHex(4), Log: testWriter{t}, root: root, dir: dir, env: map[string]string{
+		"PULUMI_BACKEND_URL":                       "file://" + dir,
+		"PULUMI_HOME":                              filepath.Join(dir, "home"),
+		"PULUMI_CONFIG_PASSPHRASE":                 randomHex(16),
+		"PULUMI_CONFIG_PASSPHRASE_FILE":            "",
+		"PULUMI_SKIP_UPDATE_CHECK":                 "true",
+		"PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK": "true",
+	}}
 	config := auto.ConfigMap{}
 	for key, port := range Ports(t) {
 		config["viot:"+key] = auto.ConfigValue{Value: port}
@@ -79,14 +88,7 @@ func NewStack(t testing.TB, settings map[string]string) *Stack {
 		config["viot:"+key] = auto.ConfigValue{Value: value}
 	}
 	ctx := context.Background()
-	s.pulumi, err = auto.UpsertStackLocalSource(ctx, s.Name, root, auto.EnvVars(map[string]string{
-		"PULUMI_BACKEND_URL":                       "file://" + dir,
-		"PULUMI_HOME":                              filepath.Join(dir, "home"),
-		"PULUMI_CONFIG_PASSPHRASE":                 randomHex(16),
-		"PULUMI_CONFIG_PASSPHRASE_FILE":            "",
-		"PULUMI_SKIP_UPDATE_CHECK":                 "true",
-		"PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK": "true",
-	}))
+	s.pulumi, err = auto.UpsertStackLocalSource(ctx, s.Name, root, auto.EnvVars(s.env))
 	if err != nil {
 		t.Fatalf("make stack %s: %v", s.Name, err)
 	}
@@ -105,12 +107,12 @@ func NewStack(t testing.TB, settings map[string]string) *Stack {
 	return s
 }
 
-// Set changes settings; keys are full, such as viot:max, and may be paths, such as viot:policy.standby.count. They take effect with the
-// next Up.
+// Set changes settings; keys are full, such as viot:max, and may be paths, such as viot:policy.standby.count or viot:env[0]. They take
+// effect with the next Up.
 func (s *Stack) Set(ctx context.Context, config auto.ConfigMap) error {
 	plain, paths := auto.ConfigMap{}, auto.ConfigMap{}
 	for key, value := range config {
-		if strings.Contains(key, ".") {
+		if strings.ContainsAny(key, ".[") {
 			paths[key] = value
 		} else {
 			plain[key] = value
