@@ -43,12 +43,12 @@ func TestCheckNamesEveryProblem(t *testing.T) {
 			"mounts": []any{inputs{"target": "/d"}, inputs{"target": "/d", "volume": "v", "hostPath": "/h"}, inputs{"target": "d", "hostPath": "h"}, inputs{"target": "/e", "volume": "a b"}},
 		}, "mounts[0].volume mounts[1].target mounts[1].volume mounts[2].hostPath mounts[2].target mounts[3].volume"},
 		{"Pool", inputs{
-			"stack": "dev", "name": "Pool", "consulAddress": "::", "waitTimeout": "x", "balancers": []any{"lb:1"},
+			"stack": "dev", "name": "Pool", "consulAddress": "::", "waitTimeout": "x", "balancers": []any{"lb:1"}, "slices": []any{"a b"},
 			"template": inputs{"image": "", "network": "", "cpus": -1, "memoryBytes": 1, "stopGrace": "y"},
 			"service":  inputs{"port": 0, "readinessPath": "r", "metricsPath": "m", "maxConnections": -1, "bootTimeout": "z", "drainTimeout": "0"},
 			"policy":   inputs{"min": 3, "max": 2, "targetUtilisation": 2, "scaleInAfter": "w"},
 		}, "balancers consulAddress name policy.max policy.scaleInAfter policy.targetUtilisation service.bootTimeout service.drainTimeout service.maxConnections " +
-			"service.metricsPath service.name service.port service.readinessPath template.cpus template.image template.memoryBytes template.network template.stopGrace waitTimeout"},
+			"service.metricsPath service.name service.port service.readinessPath slices template.cpus template.image template.memoryBytes template.network template.stopGrace waitTimeout"},
 	} {
 		r := newResource(t, server, test.kind)
 		_, err := r.check(r.props(test.in))

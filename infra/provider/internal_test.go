@@ -168,7 +168,7 @@ func TestPoolDocument(t *testing.T) {
 			Forecast:  &PoolForecast{Ahead: "2s", NoTrend: true, NoSeasonal: true, SeasonSteps: 24},
 			Update:    &PoolUpdate{MaxSurge: 1, MaxUnavailable: 2, Canary: 3, CanaryFor: "9s", MaxErrorRatio: 0.5, NoRollback: true},
 		},
-		Balancers: []string{"http://b:1"},
+		Balancers: []string{"http://b:1"}, Slices: []string{"x", "y"},
 	}
 	if err := in.document().Validate(); err != nil {
 		t.Fatal(err)

@@ -42,56 +42,27 @@ func newScale(o *operator) *cobra.Command {
 
 // newPause leaves a pool as it is; what dies is still replaced.
 func newPause(o *operator) *cobra.Command {
-	c := &cobra.Command{
-		Use:               "pause POOL",
-		Short:             "leave a pool as it is, but for what dies; resume takes it back",
-		Args:              arguments(1, 1),
-		ValidArgsFunction: o.pools(),
-		RunE: func(c *cobra.Command, args []string) error {
-			return o.patch(c, args[0], map[string]any{"paused": true})
-		},
-	}
-	o.asks(c)
-	o.tells(c)
-	o.ends(c)
-	return c
+	return o.aboutPool("pause", "leave a pool as it is, but for what dies; resume takes it back",
+		o.patches(map[string]any{"paused": true}), o.tells, o.ends)
 }
 
 // newResume takes back pause and hold.
 func newResume(o *operator) *cobra.Command {
-	c := &cobra.Command{
-		Use:               "resume POOL",
-		Short:             "take back pause and hold",
-		Args:              arguments(1, 1),
-		ValidArgsFunction: o.pools(),
-		RunE: func(c *cobra.Command, args []string) error {
-			return o.patch(c, args[0], map[string]any{"paused": nil, "holdIn": nil, "holdOut": nil})
-		},
-	}
-	o.asks(c)
-	return c
+	return o.aboutPool("resume", "take back pause and hold", o.patches(map[string]any{"paused": nil, "holdIn": nil, "holdOut": nil}))
 }
 
 // newHold keeps a pool from shrinking, from growing, or from both.
 func newHold(o *operator) *cobra.Command {
-	c := &cobra.Command{
-		Use:               "hold POOL",
-		Short:             "keep a pool from shrinking (-in) or growing (-out); resume takes it back",
-		Args:              arguments(1, 1),
-		ValidArgsFunction: o.pools(),
-	}
-	o.asks(c)
-	o.tells(c)
-	o.ends(c)
-	in := c.Flags().Bool("in", false, "do not shrink")
-	out := c.Flags().Bool("out", false, "do not grow")
-	c.RunE = func(c *cobra.Command, args []string) error {
-		if !*in && !*out {
+	var in, out bool
+	return o.aboutPool("hold", "keep a pool from shrinking (-in) or growing (-out); resume takes it back", func(c *cobra.Command, pool string) error {
+		if !in && !out {
 			return errors.New("hold wants -in, -out or both")
 		}
-		return o.patch(c, args[0], map[string]any{"holdIn": *in, "holdOut": *out})
-	}
-	return c
+		return o.patch(c, pool, map[string]any{"holdIn": in, "holdOut": out})
+	}, o.tells, o.ends, func(c *cobra.Command) {
+		c.Flags().BoolVar(&in, "in", false, "do not shrink")
+		c.Flags().BoolVar(&out, "out", false, "do not grow")
+	})
 }
 
 // newDrain has instances removed and, where the size asks for it, replaced.

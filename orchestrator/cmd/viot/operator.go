@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"strconv"
 	"strings"
@@ -45,6 +46,24 @@ func (o *operator) tells(c *cobra.Command) {
 // ends adds the flag of the commands that write what may end by itself.
 func (o *operator) ends(c *cobra.Command) {
 	c.Flags().DurationVar(&o.lasting, "for", 0, "how long, such as 1h; 0 is until it is taken back")
+}
+
+// aboutPool is a command that asks an orchestrator about the pool that is its one argument. Each of flags adds some.
+func (o *operator) aboutPool(use, short string, run func(c *cobra.Command, pool string) error, flags ...func(*cobra.Command)) *cobra.Command {
+	c := &cobra.Command{
+		Use: use + " POOL", Short: short, Args: arguments(1, 1), ValidArgsFunction: o.pools(),
+		RunE: func(c *cobra.Command, args []string) error { return run(c, args[0]) },
+	}
+	o.asks(c)
+	for _, add := range flags {
+		add(c)
+	}
+	return c
+}
+
+// patches is what a command of aboutPool runs that changes what an operator wants of a pool.
+func (o *operator) patches(patch map[string]any) func(c *cobra.Command, pool string) error {
+	return func(c *cobra.Command, pool string) error { return o.patch(c, pool, maps.Clone(patch)) }
 }
 
 // client is of the orchestrator that the flags name.

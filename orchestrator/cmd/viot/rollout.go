@@ -27,58 +27,46 @@ func newRollout(o *operator) *cobra.Command {
 			return errors.New("usage: viot rollout status|pause|resume|undo POOL")
 		},
 	}
-	change := func(use, short, long string, run func(*cobra.Command, string) error) {
-		each := &cobra.Command{Use: use + " POOL", Short: short, Long: long, Args: arguments(1, 1), ValidArgsFunction: o.pools()}
-		each.RunE = func(c *cobra.Command, args []string) error { return run(c, args[0]) }
-		o.asks(each)
-		o.tells(each)
-		c.AddCommand(each)
-	}
-	c.AddCommand(newRolloutStatus(o))
-	change("pause", "have an update go no further and not back; the size still follows the load", "", func(c *cobra.Command, pool string) error {
-		return o.patch(c, pool, map[string]any{"rolloutPaused": true})
-	})
-	change("resume", "have an update go on", "", func(c *cobra.Command, pool string) error {
-		return o.patch(c, pool, map[string]any{"rolloutPaused": nil})
-	})
-	change("undo", "go back to the earlier template",
-		"Undo has the instances replaced by those of the template that was rolled out before, also when the update is paused or\n"+
-			"done. The pool's document is Pulumi's and stays as it is: the status says that what is declared is not what runs, and\n"+
-			"so does pulumi up, until another template is declared.",
-		func(c *cobra.Command, pool string) error {
-			client, err := o.client()
-			if err != nil {
-				return err
-			}
-			r, err := client.Rollout(c.Context(), pool)
-			if err != nil {
-				return advise(err)
-			}
-			if r.To == "" {
-				return fmt.Errorf("no template of pool %s was taken up yet", pool)
-			}
-			return o.patch(c, pool, map[string]any{"rollback": r.To, "rolloutPaused": nil})
-		})
+	undo := o.aboutPool("undo", "go back to the earlier template", o.undo, o.tells)
+	undo.Long = "Undo has the instances replaced by those of the template that was rolled out before, also when the update is paused or\n" +
+		"done. The pool's document is Pulumi's and stays as it is: the status says that what is declared is not what runs, and\n" +
+		"so does pulumi up, until another template is declared."
+	c.AddCommand(
+		newRolloutStatus(o),
+		o.aboutPool("pause", "have an update go no further and not back; the size still follows the load",
+			o.patches(map[string]any{"rolloutPaused": true}), o.tells),
+		o.aboutPool("resume", "have an update go on", o.patches(map[string]any{"rolloutPaused": nil}), o.tells),
+		undo,
+	)
 	return c
 }
 
-func newRolloutStatus(o *operator) *cobra.Command {
-	c := &cobra.Command{
-		Use:               "status POOL",
-		Short:             "say how far an update is",
-		Args:              arguments(1, 1),
-		ValidArgsFunction: o.pools(),
+// undo orders a pool's update to be rolled back.
+func (o *operator) undo(c *cobra.Command, pool string) error {
+	client, err := o.client()
+	if err != nil {
+		return err
 	}
-	o.asks(c)
-	watch := c.Flags().BoolP("watch", "w", false, "wait until it has ended, and fail when it was rolled back or halted")
-	timeout := c.Flags().Duration("timeout", 0, "how long to wait at most; 0 is as long as it takes")
-	c.RunE = func(c *cobra.Command, args []string) error {
+	r, err := client.Rollout(c.Context(), pool)
+	if err != nil {
+		return advise(err)
+	}
+	if r.To == "" {
+		return fmt.Errorf("no template of pool %s was taken up yet", pool)
+	}
+	return o.patch(c, pool, map[string]any{"rollback": r.To, "rolloutPaused": nil})
+}
+
+func newRolloutStatus(o *operator) *cobra.Command {
+	var watch bool
+	var timeout time.Duration
+	return o.aboutPool("status", "say how far an update is", func(c *cobra.Command, pool string) error {
 		client, err := o.client()
 		if err != nil {
 			return err
 		}
-		ask := func(ctx context.Context) (api.Rollout, error) { return client.Rollout(ctx, args[0]) }
-		if !*watch {
+		ask := func(ctx context.Context) (api.Rollout, error) { return client.Rollout(ctx, pool) }
+		if !watch {
 			r, err := ask(c.Context())
 			if err != nil {
 				return advise(err)
@@ -89,14 +77,16 @@ func newRolloutStatus(o *operator) *cobra.Command {
 			return printRollout(c.OutOrStdout(), r)
 		}
 		ctx := c.Context()
-		if *timeout > 0 {
+		if timeout > 0 {
 			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeoutCause(ctx, *timeout, fmt.Errorf("it has not ended within %s", *timeout))
+			ctx, cancel = context.WithTimeoutCause(ctx, timeout, fmt.Errorf("it has not ended within %s", timeout))
 			defer cancel()
 		}
 		return watchRollout(ctx, ask, c.OutOrStdout(), c.ErrOrStderr(), o.output)
-	}
-	return c
+	}, func(c *cobra.Command) {
+		c.Flags().BoolVarP(&watch, "watch", "w", false, "wait until it has ended, and fail when it was rolled back or halted")
+		c.Flags().DurationVar(&timeout, "timeout", 0, "how long to wait at most; 0 is as long as it takes")
+	})
 }
 
 // watchRollout prints how far an update is whenever that changes, until it has ended; an error says that it did not do what
