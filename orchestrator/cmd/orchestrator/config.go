@@ -52,7 +52,7 @@ func parseConfig(args []string, getenv func(string) string, output io.Writer) (c
 	flags.StringVar(&c.docker, "docker", "", "Docker host, such as unix:///var/run/docker.sock (default DOCKER_HOST, then the local socket)")
 	flags.StringVar(&c.listen, "listen", ":8090", "address of the HTTP interface")
 	flags.StringVar(&c.identity, "identity", "", "name of this orchestrator, the same after a restart and unlike any other's (default the host name)")
-	flags.DurationVar(&c.round, "round", 250*time.Millisecond, "time between two readings of the load balancers, and between two rounds")
+	flags.DurationVar(&c.round, "round", 250*time.Millisecond, "time between two readings of the load balancers (half of it while there are few), and between two rounds")
 	flags.DurationVar(&c.scrape, "scrape", time.Second, "time between two readings of an instance's metrics page")
 	flags.StringVar(&c.logLevel, "log-level", "info", "trace, debug, info, warn or error")
 	flags.StringVar(&c.logFormat, "log-format", "text", "text or json")
