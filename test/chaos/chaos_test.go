@@ -72,7 +72,11 @@ var disturbances = []disturbance{
 		return nil
 	}, 0},
 	{"kill the companion", true, func(s *scene) func() { testkit.Crash(s.t, spec.RoleBalancer, s.stack.Name); return nil }, 0},
-	{"kill the leader of Consul", true, func(s *scene) func() { testkit.CrashContainer(s.t, s.consulLeader()); return nil }, 0},
+	{"kill the leader of Consul", true, func(s *scene) func() {
+		testkit.CrashContainer(s.t, s.consulLeader())
+		s.elected()
+		return nil
+	}, 0},
 	{"kill every instance", true, func(s *scene) func() {
 		for _, name := range testkit.Instances(s.t, s.stack.Name, pool) {
 			testkit.CrashContainer(s.t, name)
@@ -101,6 +105,9 @@ type scene struct {
 	stack  *testkit.Stack
 	engine *docker.Client
 	consul *consul.Client
+
+	from      time.Time       // from which the recovery of a disturbance counts
+	elections []time.Duration // how long Consul was without a leader
 }
 
 // newScene stands a stack up with a pool of size instances, for which the engine is prepared first, and prepares a tree to read
@@ -187,6 +194,29 @@ func (s *scene) consulLeader() string {
 	return ""
 }
 
+// elected waits until Consul has a leader again, from which on the recovery counts: how long its servers take to agree is theirs. The
+// instances are to stay as they are meanwhile.
+func (s *scene) elected() {
+	s.t.Helper()
+	before := testkit.Instances(s.t, s.stack.Name, pool)
+	for {
+		var entries []struct{ Key string }
+		err := s.stack.AskConsul(s.ctx, "/v1/kv/"+spec.StatusKey(s.stack.Name, pool)+"?consistent", &entries)
+		if now := testkit.Instances(s.t, s.stack.Name, pool); !slices.Equal(now, before) {
+			s.t.Errorf("while Consul had no leader the instances became %v, they were %v", now, before)
+		}
+		if err == nil {
+			break
+		}
+		if time.Since(s.from) > giveUp {
+			s.t.Fatalf("Consul has no leader %s after one was killed: %v", giveUp, err)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	s.elections = append(s.elections, time.Since(s.from))
+	s.from = time.Now()
+}
+
 // status is what the acting orchestrator has written.
 func (s *scene) status() (spec.Status, error) {
 	return s.stack.Status(s.ctx, pool)
@@ -260,13 +290,13 @@ func TestChaos(t *testing.T) {
 	for round, wanted := 0, kills(t); killed < wanted; round++ {
 		d := disturbances[round%len(disturbances)]
 		before := reads.Summary().Failed
-		began := time.Now()
+		s.from = time.Now()
 		undo := d.do(s)
 		time.Sleep(time.Second) // what was disturbed may look well for that long
 		if undo != nil {
 			undo()
 		}
-		recovery := s.recovered(d.name, began)
+		recovery := s.recovered(d.name, s.from)
 		took[d.name], limits[d.name] = append(took[d.name], recovery), slack+d.rule
 		if d.kill {
 			killed++
@@ -295,6 +325,7 @@ func TestChaos(t *testing.T) {
 		{"chaos-lost-writes", []figure.Value{figure.Count("lost", len(lost)), figure.Count("acknowledged", w.acknowledged()), figure.Count("kills", killed)}},
 		{"chaos-boot", figure.Spread(boots.took)},
 		{"takeover", figure.Spread(takeovers)},
+		{"chaos-consul-election", figure.Spread(s.elections)},
 	}
 	for _, kind := range slices.Sorted(maps.Keys(took)) {
 		lines = append(lines, line{"chaos-recovery-" + strings.ReplaceAll(kind, " ", "-"), figure.Spread(took[kind])})
