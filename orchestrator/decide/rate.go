@@ -9,7 +9,6 @@ import (
 // as the evidence allows: the mean over the minute while the counter grows steadily, the mean since a step, up or down,
 // once that is beyond chance.
 type rate struct {
-	newest       reading
 	latest       ring // readings as close as they come
 	fine, coarse ring
 	steady       bool    // no change was found lately
@@ -56,7 +55,7 @@ func (r *ring) add(p reading) {
 // add takes a reading in. A counter that fell, or a clock that did, begins anew.
 func (r *rate) add(when time.Time, total float64) {
 	if r.latest.n > 0 {
-		last := r.newest
+		last := r.latest.back(0)
 		switch at := when.Sub(r.begun).Seconds(); {
 		case at < last.at || total < last.total || math.IsNaN(total):
 			*r = rate{}
@@ -74,8 +73,7 @@ func (r *rate) add(when time.Time, total float64) {
 		r.vary(at, total)
 		r.fine.add(reading{at, total})
 	}
-	r.newest = reading{at, total}
-	r.latest.add(r.newest)
+	r.latest.add(reading{at, total})
 	if r.coarse.n == 0 || at-r.coarse.back(0).at >= coarsest {
 		r.coarse.add(reading{at, total})
 	}
@@ -107,7 +105,7 @@ func (r *rate) perSecond() (estimate float64, ok bool) {
 	if r.latest.n < 2 {
 		return 0, false
 	}
-	newest := r.newest
+	newest := r.latest.back(0)
 	dispersion := r.dispersion()
 	begun := false
 	r.steady = true

@@ -294,7 +294,7 @@ func (r *round) words() (text string) {
 		r.problems = append(r.problems, "update to template "+o.To+" is being rolled back: "+o.Why+repair)
 		text = fmt.Sprintf("rolling back: %d to be replaced", outdated)
 	default:
-		n := r.anyMisplaced()
+		n := r.misplacedLive()
 		if n == 0 {
 			return ""
 		}

@@ -18,8 +18,8 @@ func (r *round) misplaced(i *fleet.Instance) bool {
 	return !slices.Contains(r.Pool.Slices, i.Slice)
 }
 
-// anyMisplaced counts the live ones among the misplaced.
-func (r *round) anyMisplaced() (n int) {
+// misplacedLive counts the live ones among the misplaced.
+func (r *round) misplacedLive() (n int) {
 	for k := range r.Instances {
 		if i := &r.Instances[k]; i.Live() && i.State != fleet.Booting && r.misplaced(i) {
 			n++

@@ -96,7 +96,7 @@ func (r *round) asked() (n int) {
 
 // rollCause says why an instance replaces another while n are to be replaced.
 func (r *round) rollCause(template string, n int) string {
-	if template == r.Template && r.anyMisplaced() > 0 {
+	if template == r.Template && r.misplacedLive() > 0 {
 		return fmt.Sprintf("other slices are declared, %d to go", n)
 	}
 	if template == r.Template {

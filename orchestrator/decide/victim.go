@@ -2,7 +2,6 @@ package decide
 
 import (
 	"cmp"
-	"slices"
 
 	"github.com/viot-project/viot/orchestrator/fleet"
 )
@@ -12,11 +11,10 @@ import (
 // in service on its host, then what has least to finish and to do, then what is on the host with most of them, then the
 // newest, whose connections and caches are worth least.
 func victim(instances []fleet.Instance, passed map[string]bool, outdated func(*fleet.Instance) bool, declared []string) (best fleet.Instance, found bool) {
-	onHost, inSlice := map[string]int{}, map[string]int{}
+	onHost := map[string]int{}
 	for _, i := range instances {
 		if i.State == fleet.Ready {
 			onHost[i.Host]++
-			inSlice[i.Slice]++
 		}
 	}
 	rank := func(b bool) int {
@@ -26,13 +24,10 @@ func victim(instances []fleet.Instance, passed map[string]bool, outdated func(*f
 		return 1
 	}
 	lone := func(i *fleet.Instance) bool { return i.State == fleet.Ready && len(onHost) > 1 && onHost[i.Host] == 1 }
-	sole := func(i *fleet.Instance) bool {
-		return i.State == fleet.Ready && inSlice[i.Slice] == 1 && slices.Contains(declared, i.Slice)
-	}
 	before := func(a, b *fleet.Instance) bool {
 		return cmp.Or(
 			rank(a.State == fleet.Unready)-rank(b.State == fleet.Unready),
-			rank(!sole(a))-rank(!sole(b)),
+			rank(!sole(instances, declared, a))-rank(!sole(instances, declared, b)),
 			rank(outdated(a))-rank(outdated(b)),
 			rank(!lone(a))-rank(!lone(b)),
 			cmp.Compare(a.InFlight, b.InFlight),
