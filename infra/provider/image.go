@@ -35,11 +35,12 @@ type ImageRecipe struct {
 	Root string `pulumi:"root,optional"`
 }
 
-// ImageState is an Image as it is.
+// ImageState is an Image as it is. Earlier are those of earlier content that are still on the engine, the latest first.
 type ImageState struct {
 	ImageArgs
-	Reference string `pulumi:"reference"`
-	ImageID   string `pulumi:"imageId"`
+	Reference string   `pulumi:"reference"`
+	ImageID   string   `pulumi:"imageId"`
+	Earlier   []string `pulumi:"earlier,optional"`
 }
 
 // Values of ImageRecipe.Mode.
@@ -52,7 +53,8 @@ const (
 // Annotate implements infer.Annotated.
 func (i *Image) Annotate(a infer.Annotator) {
 	a.Describe(i, "An image on the Docker Engine, from exactly one of goBinary, recipe and pull. It is built or pulled only when it is "+
-		"not there yet, and replaced only when its content changes. Import it by its reference.")
+		"not there yet, and only when its content changes is there another. The one before stays beside it, so that what ran with it can "+
+		"go back, until the content changes once more or the resource is deleted. Import it by its reference.")
 }
 
 // Annotate implements infer.Annotated.
@@ -90,4 +92,5 @@ func (r *ImageRecipe) Annotate(a infer.Annotator) {
 func (i *ImageState) Annotate(a infer.Annotator) {
 	a.Describe(&i.Reference, "Reference to use in containers.")
 	a.Describe(&i.ImageID, "ID on the engine.")
+	a.Describe(&i.Earlier, "References of what it was before: one, and those that containers were still made of when they were to go.")
 }

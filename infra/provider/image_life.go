@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	p "github.com/pulumi/pulumi-go-provider"
@@ -45,7 +46,8 @@ func examineImage(found *problems, i *ImageArgs) {
 	}
 }
 
-// Diff implements infer.CustomDiff: only another content is a change, wherever it comes from.
+// Diff implements infer.CustomDiff: only another content is a change, wherever it comes from. What outlives the
+// resource needs no keeping, and what has another name is another image.
 func (Image) Diff(ctx context.Context, req infer.DiffRequest[ImageArgs, ImageState]) (infer.DiffResponse, error) {
 	c := changes{}
 	c.replace("stack", req.State.Stack, req.Inputs.Stack)
@@ -54,8 +56,21 @@ func (Image) Diff(ctx context.Context, req infer.DiffRequest[ImageArgs, ImageSta
 	if err != nil {
 		return infer.DiffResponse{}, err
 	}
-	c.replace(source(req.Inputs), req.State.Reference, want)
+	if keeps(req.Inputs) || repository(want) != repository(req.State.Reference) {
+		c.replace(source(req.Inputs), req.State.Reference, want)
+	} else {
+		c.update(source(req.Inputs), req.State.Reference, want)
+	}
 	return c.response(false), nil
+}
+
+// repository is a reference without its tag and digest.
+func repository(reference string) string {
+	reference, _, _ = strings.Cut(reference, "@")
+	if colon := strings.LastIndexByte(reference, ':'); colon > strings.LastIndexByte(reference, '/') {
+		return reference[:colon]
+	}
+	return reference
 }
 
 // source is the property that says where the image comes from.
@@ -106,18 +121,24 @@ func (Image) Create(ctx context.Context, req infer.CreateRequest[ImageArgs]) (in
 	if req.DryRun {
 		return resp, nil
 	}
-	found, err := engine(ctx).InspectImage(ctx, name)
+	err = resp.Output.ensure(ctx)
+	resp.ID = resp.Output.Reference
+	return resp, err
+}
+
+// ensure builds or pulls the image unless the engine has it. A recipe's may get another name than it was to have.
+func (s *ImageState) ensure(ctx context.Context) error {
+	found, err := engine(ctx).InspectImage(ctx, s.Reference)
 	if errors.Is(err, docker.ErrNotFound) {
-		if name, err = obtain(ctx, in, name); err != nil {
-			return resp, err
+		if s.Reference, err = obtain(ctx, s.ImageArgs, s.Reference); err != nil {
+			return err
 		}
-		resp.ID, resp.Output.Reference = name, name
 		ctx, cancel := uncancelled(ctx)
 		defer cancel()
-		found, err = engine(ctx).InspectImage(ctx, name)
+		found, err = engine(ctx).InspectImage(ctx, s.Reference)
 	}
-	resp.Output.ImageID = found.ID
-	return resp, err
+	s.ImageID = found.ID
+	return err
 }
 
 // obtain builds or pulls an image and returns the name it got.
@@ -138,31 +159,81 @@ func pull(ctx context.Context, name string) error {
 	return engine(ctx).PullImage(ctx, name, func(line string) { log.InfoStatusf("pulling %s: %s", name, line) })
 }
 
-// Update implements infer.CustomUpdate; only whether the image is kept can change.
-func (Image) Update(_ context.Context, req infer.UpdateRequest[ImageArgs, ImageState]) (infer.UpdateResponse[ImageState], error) {
-	state := req.State
-	state.ImageArgs = req.Inputs
-	return infer.UpdateResponse[ImageState]{Output: state}, nil
+// Update implements infer.CustomUpdate. The image that was in use stays as an earlier one: the pool that runs it is
+// updated only after this, and may have to go back to it. Those before it go.
+func (Image) Update(ctx context.Context, req infer.UpdateRequest[ImageArgs, ImageState]) (infer.UpdateResponse[ImageState], error) {
+	is := req.State
+	next := is
+	next.ImageArgs = req.Inputs
+	var err error
+	if next.Reference, err = reference(ctx, req.Inputs, is.Reference); err != nil {
+		return infer.UpdateResponse[ImageState]{Output: is}, err
+	}
+	if next.Reference == is.Reference {
+		return infer.UpdateResponse[ImageState]{Output: next}, nil
+	}
+	if req.DryRun {
+		next.Earlier = append([]string{is.Reference}, next.without(is.Earlier)...)
+		return infer.UpdateResponse[ImageState]{Output: next}, nil
+	}
+	if err := next.ensure(ctx); err != nil {
+		return infer.UpdateResponse[ImageState]{Output: is}, err
+	}
+	ctx, cancel := uncancelled(ctx)
+	defer cancel()
+	next.Earlier = append([]string{is.Reference}, removeImages(ctx, next.without(is.Earlier))...)
+	return infer.UpdateResponse[ImageState]{Output: next}, nil
 }
 
-// Read implements infer.CustomRead.
+// without are the references that are not the image's own.
+func (s *ImageState) without(references []string) []string {
+	return slices.DeleteFunc(slices.Clone(references), func(r string) bool { return r == s.Reference })
+}
+
+// removeImages removes images and returns those that stay, each with a warning that says why.
+func removeImages(ctx context.Context, references []string) (stay []string) {
+	for _, r := range references {
+		if err := engine(ctx).RemoveImage(ctx, r); err != nil {
+			p.GetLogger(ctx).Warningf("image %s stays: %v", r, err)
+			stay = append(stay, r)
+		}
+	}
+	return stay
+}
+
+// Read implements infer.CustomRead. While an earlier image is there, one that is gone is not all that there was: the
+// state is then of the earlier one, and the next update makes the image again.
 func (Image) Read(ctx context.Context, req infer.ReadRequest[ImageArgs, ImageState]) (infer.ReadResponse[ImageArgs, ImageState], error) {
 	resp := infer.ReadResponse[ImageArgs, ImageState]{ID: req.ID, Inputs: req.Inputs, State: req.State}
-	found, err := engine(ctx).InspectImage(ctx, req.ID)
-	if errors.Is(err, docker.ErrNotFound) {
+	imported := req.State.Reference == ""
+	candidates := append([]string{req.State.Reference}, req.State.Earlier...)
+	if imported {
+		candidates = []string{req.ID}
+	}
+	var labels map[string]string
+	var there []string
+	for _, r := range candidates {
+		found, err := engine(ctx).InspectImage(ctx, r)
+		switch {
+		case errors.Is(err, docker.ErrNotFound):
+			continue
+		case err != nil:
+			return resp, err
+		case there == nil:
+			resp.State.Reference, resp.State.ImageID, labels = r, found.ID, found.Labels
+		}
+		there = append(there, r)
+	}
+	if there == nil {
 		return infer.ReadResponse[ImageArgs, ImageState]{}, nil
 	}
-	if err != nil {
-		return resp, err
-	}
-	if req.State.Reference == "" {
-		if err := importable("image", req.ID, found.Labels); err != nil {
+	resp.State.Earlier = there[1:]
+	if imported {
+		if err := importable("image", req.ID, labels); err != nil {
 			return resp, err
 		}
-		resp.Inputs.Stack, resp.State.Stack = found.Labels[spec.LabelStack], found.Labels[spec.LabelStack]
-		resp.State.Reference = req.ID
+		resp.Inputs.Stack, resp.State.Stack = labels[spec.LabelStack], labels[spec.LabelStack]
 	}
-	resp.State.ImageID = found.ID
 	return resp, nil
 }
 
@@ -171,10 +242,14 @@ func (Image) Delete(ctx context.Context, req infer.DeleteRequest[ImageState]) (i
 	if keeps(req.State.ImageArgs) {
 		return infer.DeleteResponse{}, nil
 	}
-	err := engine(ctx).RemoveImage(ctx, req.State.Reference)
-	if errors.Is(err, docker.ErrInUse) {
-		p.GetLogger(ctx).Warningf("image %s stays: %v", req.State.Reference, err)
-		return infer.DeleteResponse{}, nil
+	var failed []error
+	for _, r := range append([]string{req.State.Reference}, req.State.Earlier...) {
+		err := engine(ctx).RemoveImage(ctx, r)
+		if errors.Is(err, docker.ErrInUse) {
+			p.GetLogger(ctx).Warningf("image %s stays: %v", r, err)
+			continue
+		}
+		failed = append(failed, err)
 	}
-	return infer.DeleteResponse{}, err
+	return infer.DeleteResponse{}, errors.Join(failed...)
 }

@@ -3,6 +3,7 @@ package provider_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -83,16 +84,59 @@ func TestImageOfGoBinary(t *testing.T) {
 	r.must("same", inputs{"stack": stack, "goBinary": with(binary, inputs{"dir": moved})})
 
 	writeFile(t, dir, "words/words.go", "package words\n\nconst Hello = \"good morning\"\n")
-	r.must("replace goBinary", in)
+	r.must("update goBinary", in)
 	second := r.text("reference")
 	if code, log := runToEnd(t, engine, stack, second); second == first || code != 0 || log != "good morning" {
 		t.Errorf("got %s that says %q, want another image that says good morning", second, log)
 	}
-	if images, err := engine.ListImages(ctx, "viot-"+stack+"/*"); err != nil || len(images) != 1 {
-		t.Errorf("got %+v (%v), want one image: the old one is removed", images, err)
+	there := func(want ...string) {
+		t.Helper()
+		images, err := engine.ListImages(ctx, "viot-"+stack+"/*")
+		var got []string
+		for _, i := range images {
+			got = append(got, i.Tags...)
+		}
+		if slices.Sort(want); err != nil || !slices.Equal(slices.Sorted(slices.Values(got)), want) {
+			t.Errorf("got images %q (%v), want %q", got, err, want)
+		}
 	}
+	there(first, second) // so that a pool can go back
+	r.must("same", in)
 	writeFile(t, dir, "etc/greeter.conf", "quiet\n")
-	r.must("replace goBinary", in)
+	r.must("update goBinary", in)
+	third := r.text("reference")
+	there(second, third)
+	writeFile(t, dir, "etc/greeter.conf", "loud\n")
+	r.must("update goBinary", in)
+	if again := r.text("reference"); again != second {
+		t.Errorf("got %s, want %s again, as its sources are", again, second)
+	}
+	there(second, third)
+	if err := engine.RemoveImage(ctx, second); err != nil {
+		t.Fatal(err)
+	}
+	if r.refresh() {
+		t.Error("an image whose earlier one is still there was refreshed away")
+	}
+	r.must("update goBinary", in)
+	there(second, third)
+	if code, log := runToEnd(t, engine, stack, third); code != 0 || log != "good morning" {
+		t.Errorf("the earlier image ends with %d and %q, want it to work", code, log)
+	}
+	user, err := engine.CreateContainer(ctx, docker.ContainerSpec{Name: "viot-" + stack + "-user", Image: third, Labels: map[string]string{spec.LabelStack: stack}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, dir, "etc/greeter.conf", "hoarse\n")
+	r.must("update goBinary", in)
+	fourth := r.text("reference")
+	there(second, third, fourth) // as a container is made of the third
+	if err := engine.RemoveContainer(ctx, user); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, dir, "etc/greeter.conf", "mute\n")
+	r.must("update goBinary", in)
+	there(fourth, r.text("reference"))
 
 	in["keepOnDelete"] = true
 	r.must("update keepOnDelete", in)
@@ -100,8 +144,9 @@ func TestImageOfGoBinary(t *testing.T) {
 	if err := r.delete(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := engine.InspectImage(ctx, kept); err != nil {
-		t.Errorf("got %v of an image to be kept, want it there", err)
+	there(kept, fourth)
+	if err := engine.RemoveImage(ctx, fourth); err != nil {
+		t.Fatal(err)
 	}
 	in["keepOnDelete"] = false
 	r.must("create", in)

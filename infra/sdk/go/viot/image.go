@@ -12,10 +12,12 @@ import (
 	"github.com/viot-project/viot/infra/sdk/go/viot/internal"
 )
 
-// An image on the Docker Engine, from exactly one of goBinary, recipe and pull. It is built or pulled only when it is not there yet, and replaced only when its content changes. Import it by its reference.
+// An image on the Docker Engine, from exactly one of goBinary, recipe and pull. It is built or pulled only when it is not there yet, and only when its content changes is there another. The one before stays beside it, so that what ran with it can go back, until the content changes once more or the resource is deleted. Import it by its reference.
 type Image struct {
 	pulumi.CustomResourceState
 
+	// References of what it was before: one, and those that containers were still made of when they were to go.
+	Earlier pulumi.StringArrayOutput `pulumi:"earlier"`
 	// Compile a Go program, static and reproducibly, into an image that holds nothing else. Its tag is the hash of its sources.
 	GoBinary GoBinaryPtrOutput `pulumi:"goBinary"`
 	// ID on the engine.
@@ -192,6 +194,11 @@ func (o ImageOutput) ToImageOutput() ImageOutput {
 
 func (o ImageOutput) ToImageOutputWithContext(ctx context.Context) ImageOutput {
 	return o
+}
+
+// References of what it was before: one, and those that containers were still made of when they were to go.
+func (o ImageOutput) Earlier() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v *Image) pulumi.StringArrayOutput { return v.Earlier }).(pulumi.StringArrayOutput)
 }
 
 // Compile a Go program, static and reproducibly, into an image that holds nothing else. Its tag is the hash of its sources.
