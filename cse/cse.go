@@ -19,6 +19,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/viot-project/viot/cse/account"
+	"github.com/viot-project/viot/cse/clock"
 	"github.com/viot-project/viot/cse/dispatch"
 	"github.com/viot-project/viot/cse/httpbinding"
 	"github.com/viot-project/viot/cse/locate"
@@ -162,6 +163,9 @@ func (v *Server) Serve(ctx context.Context, l net.Listener) error {
 		}
 		parts.Go(func() { v.worker.Run(background) })
 		parts.Go(func() { v.books.Run(background) })
+		if ask := v.databaseClock(); ask != nil {
+			parts.Go(func() { clock.Follow(background, ask, v.log.Named("clock")) })
+		}
 		v.dispatcher.Sweep(background)
 	})
 	parts.Go(func() { v.store.Listen(background) }) // its error is that of background
@@ -254,10 +258,15 @@ const prepareTimeout = 15 * time.Minute
 func (v *Server) Prepare(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
 	defer cancel()
-	if err := v.store.Prepare(ctx, v.dispatcher.Base(time.Now())); err != nil {
+	if ask := v.databaseClock(); ask != nil {
+		if _, err := clock.Ask(ctx, ask); err != nil {
+			return err
+		}
+	}
+	if err := v.store.Prepare(ctx, v.dispatcher.Base(clock.Now())); err != nil {
 		return err
 	}
-	if err := v.dispatcher.MakeDefaults(ctx, time.Now()); err != nil {
+	if err := v.dispatcher.MakeDefaults(ctx, clock.Now()); err != nil {
 		return err
 	}
 	if v.registration != nil {
@@ -266,6 +275,14 @@ func (v *Server) Prepare(ctx context.Context) error {
 		}
 	}
 	v.prepared.Store(true)
+	return nil
+}
+
+// databaseClock asks the store what time it is; nil if it has no clock of its own.
+func (v *Server) databaseClock() func(context.Context) (time.Time, error) {
+	if s, ok := v.store.(store.Timekeeper); ok {
+		return s.Clock()
+	}
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/viot-project/viot/cse/clock"
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/store"
 )
@@ -196,12 +197,12 @@ func (b *Books) Run(ctx context.Context) {
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), RefreshInterval)
 			defer cancel()
-			if err := b.Refresh(last, time.Now()); err != nil {
+			if err := b.Refresh(last, clock.Now()); err != nil {
 				b.log.Warn("what was counted last is lost", "error", err)
 			}
 			return
 		case <-tick.C:
-			err := b.Refresh(ctx, time.Now())
+			err := b.Refresh(ctx, clock.Now())
 			if err != nil && !failing && ctx.Err() == nil {
 				b.log.Warn("the accounts could not be brought up to date, next try follows", "error", err)
 			}

@@ -3,8 +3,8 @@ package account
 import (
 	"context"
 	"encoding/json"
-	"time"
 
+	"github.com/viot-project/viot/cse/clock"
 	"github.com/viot-project/viot/cse/primitive"
 )
 
@@ -23,7 +23,7 @@ type Handler struct {
 // Handle carries out r, unless its originator sends too many.
 func (h Handler) Handle(ctx context.Context, r primitive.Request) primitive.Response {
 	originator := h.Identity.LocalID(r.From)
-	if err := h.Books.Admit(originator, len(r.Content), time.Now()); err != nil {
+	if err := h.Books.Admit(originator, len(r.Content), clock.Now()); err != nil {
 		e := primitive.AsError(err)
 		return primitive.Response{
 			Status: e.Status, RequestID: r.RequestID, ReleaseVersion: r.ReleaseVersion, VendorInformation: r.VendorInformation,

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/viot-project/viot/cse/clock"
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
 	"github.com/viot-project/viot/cse/store"
@@ -261,7 +262,7 @@ func actionsOn(r resource.Resource, settled bool) (store.Effects, error) {
 func (d *Dispatcher) FollowActions(ctx context.Context, turn store.Turn) store.Outcome {
 	done, err := 0, error(nil)
 	for _, t := range turn.Tasks {
-		now := time.Now()
+		now := clock.Now()
 		if id, ok := strings.CutPrefix(turn.Lane, actionRuns); ok {
 			err = d.runAction(ctx, id, t.Body, now)
 		} else if id, ok := strings.CutPrefix(turn.Lane, actionPeriods); ok {

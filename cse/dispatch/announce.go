@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/viot-project/viot/cse/clock"
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
 	"github.com/viot-project/viot/cse/store"
@@ -191,7 +192,7 @@ func (q *request) awaitAnnouncement(ctx context.Context) {
 	look := time.NewTicker(wait / 10)
 	defer look.Stop()
 	for {
-		if _, err := q.d.Store.Receive(ctx, q.announcement, time.Now()); !errors.Is(err, store.ErrNotFound) {
+		if _, err := q.d.Store.Receive(ctx, q.announcement, clock.Now()); !errors.Is(err, store.ErrNotFound) {
 			return
 		}
 		select {

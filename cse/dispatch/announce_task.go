@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/viot-project/viot/cse/clock"
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
 	"github.com/viot-project/viot/cse/store"
@@ -36,13 +37,13 @@ func (d *Dispatcher) Announce(ctx context.Context, turn store.Turn) store.Outcom
 		}
 		err := d.announce(ctx, t, attempts > 0)
 		if t.Box != "" && attempts == 0 {
-			if e := d.Store.Post(ctx, store.Message{Box: t.Box, Until: time.Now().Add(2 * announceWait), Body: json.RawMessage("{}")}); e != nil {
+			if e := d.Store.Post(ctx, store.Message{Box: t.Box, Until: clock.Now().Add(2 * announceWait), Body: json.RawMessage("{}")}); e != nil {
 				d.Log.Debug("nobody can be told of an announcement", "lane", turn.Lane, "error", e)
 			}
 		}
 		if err != nil && attempts < announceTries {
 			d.Log.Debug("an announcement failed, next try follows", "lane", turn.Lane, "attempts", attempts, "error", err)
-			return store.Outcome{Done: i, Again: worker.Backoff(time.Now(), attempts, announceBackoff), Failed: true}
+			return store.Outcome{Done: i, Again: worker.Backoff(clock.Now(), attempts, announceBackoff), Failed: true}
 		}
 	}
 	return store.Outcome{Done: len(turn.Tasks)}
@@ -54,7 +55,7 @@ func (d *Dispatcher) announce(ctx context.Context, t announceTask, again bool) e
 	for _, address := range t.Withdraw {
 		problem = errors.Join(problem, d.withdraw(ctx, address))
 	}
-	n, err := d.Store.Get(ctx, primitive.Address{ID: t.Original}, time.Now())
+	n, err := d.Store.Get(ctx, primitive.Address{ID: t.Original}, clock.Now())
 	if errors.Is(err, store.ErrNotFound) {
 		return problem
 	}
@@ -121,7 +122,7 @@ func (d *Dispatcher) settleAnnouncement(ctx context.Context, id, target, address
 // keepAnnouncements changes what the resource id knows of its announcements, without touching it otherwise.
 func (d *Dispatcher) keepAnnouncements(ctx context.Context, id string,
 	change func(a resource.Attributes, held map[string]announcedContent)) error {
-	_, err := d.Store.Update(ctx, primitive.Address{ID: id}, time.Now(), func(n store.Node) (store.Change, error) {
+	_, err := d.Store.Update(ctx, primitive.Address{ID: id}, clock.Now(), func(n store.Node) (store.Change, error) {
 		a, err := n.Resource.Decode()
 		if err != nil {
 			return store.Change{}, err
@@ -197,7 +198,7 @@ func (d *Dispatcher) refresh(ctx context.Context, r resource.Resource, address s
 
 // tellAnnouncement sends r, on behalf of this CSE, to the address to. A refusal is an error with its status.
 func (d *Dispatcher) tellAnnouncement(ctx context.Context, to string, r primitive.Request) (primitive.Response, error) {
-	now := time.Now()
+	now := clock.Now()
 	r.To, r.From, r.RequestID = to, d.Identity.CSEID, newID(now)
 	if len(d.Releases) > 0 {
 		r.ReleaseVersion = d.Releases[0]

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
-	"time"
 
+	"github.com/viot-project/viot/cse/clock"
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
 	"github.com/viot-project/viot/cse/store"
@@ -85,7 +85,7 @@ func (d *Dispatcher) announceAt(ctx context.Context, r resource.Resource, target
 // announcedParent is the address on cse under which r is to be announced: the announcement of the parent of r, or else that of this
 // CSE's CSEBase, which is made if there is none. TS-0001 clause 9.6.26.1.
 func (d *Dispatcher) announcedParent(ctx context.Context, r resource.Resource, cse string) (string, error) {
-	parent, err := d.Store.Get(ctx, primitive.Address{ID: r.ParentID}, time.Now())
+	parent, err := d.Store.Get(ctx, primitive.Address{ID: r.ParentID}, clock.Now())
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return "", err
 	}
@@ -98,7 +98,7 @@ func (d *Dispatcher) announcedParent(ctx context.Context, r resource.Resource, c
 			return address, nil
 		}
 	}
-	base, err := d.Store.Get(ctx, primitive.Address{ID: d.Identity.BaseID()}, time.Now())
+	base, err := d.Store.Get(ctx, primitive.Address{ID: d.Identity.BaseID()}, clock.Now())
 	if err != nil {
 		return "", err
 	}

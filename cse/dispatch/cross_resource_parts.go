@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/viot-project/viot/cse/clock"
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
 	"github.com/viot-project/viot/cse/store"
@@ -69,7 +70,7 @@ func setUpCrossResource(ctx context.Context, q *request, r resource.Resource) (r
 
 // finishSetup notes the parts that have been made, and opens the first window.
 func (d *Dispatcher) finishSetup(ctx context.Context, p parts, associated []string) (resource.Resource, error) {
-	now := time.Now()
+	now := clock.Now()
 	return d.Store.Update(ctx, primitive.Address{ID: p.Whole}, now, func(n store.Node) (store.Change, error) {
 		c := store.Change{Resource: n.Resource, KeepStateTag: true, KeepModified: true}
 		a, err := n.Resource.Decode()
@@ -236,7 +237,7 @@ func (d *Dispatcher) reviseSubscriptionAt(ctx context.Context, a primitive.Addre
 // SP-relative address.
 func (d *Dispatcher) reviseRemote(ctx context.Context, from, to string, change func(resource.Attributes)) (string, error) {
 	r := primitive.Request{
-		Operation: primitive.Retrieve, To: to, From: from, RequestID: newID(time.Now()), ResultContent: primitive.DefaultResult,
+		Operation: primitive.Retrieve, To: to, From: from, RequestID: newID(clock.Now()), ResultContent: primitive.DefaultResult,
 	}
 	if len(d.Releases) > 0 {
 		r.ReleaseVersion = d.Releases[0]
@@ -258,7 +259,7 @@ func (d *Dispatcher) reviseRemote(ctx context.Context, from, to string, change f
 	if given["acrs"] == nil {
 		given["acrs"] = json.RawMessage("null")
 	}
-	r.Operation, r.RequestID, r.ResultContent, r.Content = primitive.Update, newID(time.Now()), primitive.Nothing, wrap("m2m:sub", given)
+	r.Operation, r.RequestID, r.ResultContent, r.Content = primitive.Update, newID(clock.Now()), primitive.Nothing, wrap("m2m:sub", given)
 	if got, err = d.send(ctx, to, r); err != nil {
 		return "", crossFailure(to, err)
 	}
@@ -351,7 +352,7 @@ func (d *Dispatcher) extendParts(ctx context.Context, r resource.Resource, a res
 		if !d.Identity.Local(to) {
 			from = r.Creator
 		}
-		response := d.Handle(ctx, primitive.Request{Operation: primitive.Update, To: to, From: from, RequestID: newID(time.Now()),
+		response := d.Handle(ctx, primitive.Request{Operation: primitive.Update, To: to, From: from, RequestID: newID(clock.Now()),
 			ResultContent: primitive.Nothing, Content: wrap(resource.TypeSubscription.Element(), s)})
 		if response.Status >= primitive.InternalServerError {
 			return fmt.Errorf("extend %s: %d %s", to, response.Status, debug(response))

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/viot-project/viot/cse/access"
+	"github.com/viot-project/viot/cse/clock"
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
 	"github.com/viot-project/viot/cse/store"
@@ -72,7 +73,7 @@ var crossResourceSubscription = behaviour{
 			return store.Effects{}, err
 		}
 		parts := partsOf(r, a)
-		return store.Effects{Tasks: append(d.farewell(r.ID, a, time.Now()),
+		return store.Effects{Tasks: append(d.farewell(r.ID, a, clock.Now()),
 			store.Task{Lane: crossWindows + r.ID, Kind: KindCrossResource, Replace: true},
 			crossTask(crossParts, r.ID, time.Time{}, crossOrder{Remove: &parts}),
 		)}, nil
@@ -281,7 +282,7 @@ func (d *Dispatcher) listensTo(a resource.Attributes, sur string) bool {
 
 // FollowCrossResources ends windows, and sees to the subscriptions of crossResourceSubscriptions. All of it may be done again.
 func (d *Dispatcher) FollowCrossResources(ctx context.Context, turn store.Turn) store.Outcome {
-	now := time.Now()
+	now := clock.Now()
 	var err error
 	if id, window := strings.CutPrefix(turn.Lane, crossWindows); window {
 		err = d.tickCrossResource(ctx, id, "", now)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/viot-project/viot/cse/clock"
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
 	"github.com/viot-project/viot/cse/serialisation"
@@ -78,7 +79,7 @@ func (d *Dispatcher) Base(now time.Time) resource.Resource {
 func (d *Dispatcher) Handle(ctx context.Context, r primitive.Request) primitive.Response {
 	response, err := d.safely(ctx, r)
 	if err != nil {
-		if errors.Is(err, store.ErrUnavailable) && !r.RequestExpiration.IsZero() && !time.Now().Before(r.RequestExpiration) {
+		if errors.Is(err, store.ErrUnavailable) && !r.RequestExpiration.IsZero() && !clock.Now().Before(r.RequestExpiration) {
 			err = context.DeadlineExceeded // the originator's time was up while the store was asked: that says nothing about the store
 		}
 		e := asError(err)
@@ -101,7 +102,7 @@ func (d *Dispatcher) Handle(ctx context.Context, r primitive.Request) primitive.
 }
 
 func (d *Dispatcher) handle(ctx context.Context, r primitive.Request) (primitive.Response, error) {
-	now := time.Now()
+	now := clock.Now()
 	if r.SemanticQuery != nil && !*r.SemanticQuery && r.Operation == primitive.Retrieve {
 		r.Filter.Usage = primitive.Discovery
 	}
@@ -110,7 +111,7 @@ func (d *Dispatcher) handle(ctx context.Context, r primitive.Request) (primitive
 	}
 	if !r.RequestExpiration.IsZero() {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, r.RequestExpiration)
+		ctx, cancel = clock.WithDeadline(ctx, r.RequestExpiration)
 		defer cancel()
 	}
 	q := &request{Request: r, d: d, now: now, originator: d.Identity.LocalID(r.From), done: doneOf(ctx)}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/viot-project/viot/cse/clock"
 	"github.com/viot-project/viot/cse/notify"
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
@@ -203,7 +204,7 @@ func (q *request) updated(before store.Node, r resource.Resource, given resource
 // that goes.
 func (d *Dispatcher) removalEvents(r store.Removal, originator string) (store.Effects, error) {
 	var all store.Effects
-	e := event{kind: eventChildDeleted, originator: originator, at: time.Now(), subject: r.Parent.Resource, affected: r.Resource}
+	e := event{kind: eventChildDeleted, originator: originator, at: clock.Now(), subject: r.Parent.Resource, affected: r.Resource}
 	if err := all.Join(d.notices(r.Parent.Subscriptions, e)); err != nil {
 		return all, err
 	}
@@ -232,6 +233,6 @@ func (d *Dispatcher) removalEvents(r store.Removal, originator string) (store.Ef
 // subscription that asks for it.
 func (d *Dispatcher) missingData(n store.Node, subscription resource.Resource, missing []time.Time) (store.Effects, error) {
 	return d.notices([]resource.Resource{subscription}, event{
-		kind: eventMissingData, at: time.Now(), subject: n.Resource, affected: n.Resource, missing: missing,
+		kind: eventMissingData, at: clock.Now(), subject: n.Resource, affected: n.Resource, missing: missing,
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/viot-project/viot/cse/clock"
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
 	"github.com/viot-project/viot/cse/store"
@@ -54,7 +55,7 @@ func fanOut(ctx context.Context, q *request) (primitive.Response, error) {
 	}
 	if !q.ResultExpiration.IsZero() {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, q.ResultExpiration)
+		ctx, cancel = clock.WithDeadline(ctx, q.ResultExpiration)
 		defer cancel()
 	}
 	ctx = context.WithValue(ctx, doneKey{}, (*store.Task)(nil)) // what becomes of one member is not yet the result

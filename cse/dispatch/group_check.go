@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/viot-project/viot/cse/clock"
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
 	"github.com/viot-project/viot/cse/store"
@@ -44,14 +45,14 @@ func (d *Dispatcher) CheckGroup(ctx context.Context, turn store.Turn) store.Outc
 	known, err := d.checkGroup(ctx, id)
 	if err != nil || !known {
 		d.Log.Debug("members of a group cannot be told, next try follows", "group", id, "error", err)
-		return store.Outcome{Again: worker.Backoff(time.Now(), turn.Attempts+5, groupCheckMost), Failed: true}
+		return store.Outcome{Again: worker.Backoff(clock.Now(), turn.Attempts+5, groupCheckMost), Failed: true}
 	}
 	return store.Outcome{Done: len(turn.Tasks)}
 }
 
 // checkGroup looks at all members of the group id and reports whether they could be told.
 func (d *Dispatcher) checkGroup(ctx context.Context, id string) (known bool, err error) {
-	now := time.Now()
+	now := clock.Now()
 	n, err := d.Store.Get(ctx, primitive.Address{ID: id}, now)
 	if errors.Is(err, store.ErrNotFound) {
 		return true, nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/viot-project/viot/cse/access"
+	"github.com/viot-project/viot/cse/clock"
 	"github.com/viot-project/viot/cse/notify"
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
@@ -118,7 +119,7 @@ func groupNoticeLane(group, receiver string) string {
 
 // PassOnNotices does tasks of the kind TaskGroupNotice: one by one, or put together as the group's notifyAggregation says.
 func (d *Dispatcher) PassOnNotices(ctx context.Context, turn store.Turn) store.Outcome {
-	now := time.Now()
+	now := clock.Now()
 	again := store.Outcome{Again: worker.Backoff(now, turn.Attempts, groupNoticeBackoff), Failed: true}
 	var first groupNotice
 	if err := json.Unmarshal(turn.Tasks[0].Body, &first); err != nil {
@@ -224,7 +225,7 @@ func (d *Dispatcher) passOnNotices(ctx context.Context, notices []groupNotice, t
 		}
 		content = wrap("m2m:agn", map[string]any{"m2m:sgn": list})
 	}
-	r := primitive.Request{Operation: primitive.Notify, To: notices[0].Receiver, From: d.Identity.CSEID, RequestID: newID(time.Now()),
+	r := primitive.Request{Operation: primitive.Notify, To: notices[0].Receiver, From: d.Identity.CSEID, RequestID: newID(clock.Now()),
 		ResultContent: primitive.DefaultResult, Content: content}
 	if len(d.Releases) > 0 {
 		r.ReleaseVersion = d.Releases[0]

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/viot-project/viot/cse/clock"
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
 	"github.com/viot-project/viot/cse/store"
@@ -158,7 +159,7 @@ func fences(a resource.Attributes) bool {
 
 // FollowLocation does what policies do by themselves. All of it may be done again.
 func (d *Dispatcher) FollowLocation(ctx context.Context, turn store.Turn) store.Outcome {
-	now := time.Now()
+	now := clock.Now()
 	outcome := store.Outcome{Done: len(turn.Tasks)}
 	var err error
 	if id, period := strings.CutPrefix(turn.Lane, locationPeriods); period {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/viot-project/viot/cse/clock"
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
 	"github.com/viot-project/viot/cse/store"
@@ -78,7 +79,7 @@ func (d *Dispatcher) Command(ctx context.Context, turn store.Turn) store.Outcome
 		}
 		if err != nil && !errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrIDTaken) && !errors.Is(err, store.ErrNameTaken) {
 			d.Log.Warn("an execInstance could not be made, next try follows", "lane", turn.Lane, "error", err)
-			return store.Outcome{Done: i, Again: worker.Backoff(time.Now(), turn.Attempts, time.Minute), Failed: true}
+			return store.Outcome{Done: i, Again: worker.Backoff(clock.Now(), turn.Attempts, time.Minute), Failed: true}
 		}
 	}
 	return store.Outcome{Done: len(turn.Tasks)}
@@ -86,7 +87,7 @@ func (d *Dispatcher) Command(ctx context.Context, turn store.Turn) store.Outcome
 
 func (d *Dispatcher) execute(ctx context.Context, parent primitive.Address, c command) error {
 	_, err := d.Store.Create(ctx, store.Creation{
-		Parent: parent, Now: time.Now(), Displaced: d.removed,
+		Parent: parent, Now: clock.Now(), Displaced: d.removed,
 		Build: func(p store.Node) (resource.Resource, error) {
 			return resource.Resource{
 				ID: c.ID, ParentID: p.Resource.ID, Type: resource.TypeExecInstance, Path: p.Resource.Path + "/" + c.ID,

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/viot-project/viot/cse/clock"
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
 	"github.com/viot-project/viot/cse/store"
@@ -77,7 +78,7 @@ func checkTimes(r primitive.Request, now time.Time) error {
 // near as the acceptance.
 func blocking(ctx context.Context, r primitive.Request) bool {
 	if r.ResponseType == primitive.FlexBlocking {
-		end, ok := ctx.Deadline()
+		end, ok := clock.Deadline(ctx)
 		return !ok || !end.Before(r.OperationExecution)
 	}
 	return r.ResponseType == 0 || r.ResponseType == primitive.Blocking
@@ -89,10 +90,10 @@ func (q *request) untilExecution(ctx context.Context) error {
 	if !at.After(q.now) {
 		return nil
 	}
-	if end, ok := ctx.Deadline(); ok && end.Before(at) {
+	if end, ok := clock.Deadline(ctx); ok && end.Before(at) {
 		return primitive.Errorf(primitive.RequestTimeout, "the request is to be carried out later than its answer could be waited for; make it non-blocking")
 	}
-	timer := time.NewTimer(time.Until(at))
+	timer := time.NewTimer(clock.Until(at))
 	defer timer.Stop()
 	var ending <-chan struct{}
 	if q.d.Ending != nil {
@@ -105,7 +106,7 @@ func (q *request) untilExecution(ctx context.Context) error {
 		return &primitive.Error{Status: primitive.InternalServerError, RetryAfter: time.Second,
 			Detail: "this instance ends before the request is to be carried out; send it again"}
 	case <-timer.C:
-		q.now = time.Now()
+		q.now = clock.Now()
 		return nil
 	}
 }
@@ -207,7 +208,7 @@ func (d *Dispatcher) failed(turn store.Turn, done int, what string, err error) s
 		attempts = 0
 	}
 	d.Log.Debug("task failed, next try follows", "task", what, "lane", turn.Lane, "attempts", attempts, "error", err)
-	return store.Outcome{Done: done, Again: worker.Backoff(time.Now(), attempts, mostBackoff), Failed: true}
+	return store.Outcome{Done: done, Again: worker.Backoff(clock.Now(), attempts, mostBackoff), Failed: true}
 }
 
 const (
@@ -232,7 +233,7 @@ func (d *Dispatcher) carryOut(ctx context.Context, t store.Task) error {
 		return nil
 	}
 	if a.Resource != "" {
-		n, err := d.Store.Get(ctx, primitive.Address{ID: a.Resource}, time.Now())
+		n, err := d.Store.Get(ctx, primitive.Address{ID: a.Resource}, clock.Now())
 		if errors.Is(err, store.ErrNotFound) {
 			return nil // nobody wants the result any more
 		}
@@ -258,12 +259,12 @@ func (d *Dispatcher) carryOut(ctx context.Context, t store.Task) error {
 	}
 	r.ResponseType, r.OperationExecution, r.NotificationTargets = primitive.Blocking, time.Time{}, nil
 	limited, cancel := context.WithValue(ctx, taskKey{}, true), context.CancelFunc(func() {})
-	if end, ok := ctx.Deadline(); ok { // then it takes too long for any request, and that is its result
-		limited, cancel = context.WithDeadline(limited, end.Add(-resultTime))
+	if end, ok := clock.Deadline(ctx); ok { // then it takes too long for any request, and that is its result
+		limited, cancel = clock.WithDeadline(limited, end.Add(-resultTime))
 	}
 	defer cancel()
 	p := d.Handle(limited, r)
-	if p.RetryAfter > 0 && time.Since(later(a.Accepted, a.Request.OperationExecution)) < retriesFor {
+	if p.RetryAfter > 0 && clock.Since(later(a.Accepted, a.Request.OperationExecution)) < retriesFor {
 		return errors.New("the store, or whoever was asked, is away")
 	}
 	if ctx.Err() != nil {
@@ -278,7 +279,7 @@ func (d *Dispatcher) carryOut(ctx context.Context, t store.Task) error {
 // signed is p with who answers, and when.
 func (d *Dispatcher) signed(p primitive.Response) primitive.Response {
 	p.From = d.Identity.CSEID
-	p.OriginatingTimestamp = primitive.FormatTimestamp(time.Now())
+	p.OriginatingTimestamp = primitive.FormatTimestamp(clock.Now())
 	return p
 }
 
@@ -287,7 +288,7 @@ var errKept = errors.New("the request has its result")
 
 // keepResult writes p into the <request> of a and, in the same transaction, has it notified.
 func (d *Dispatcher) keepResult(ctx context.Context, a accepted, p primitive.Response) error {
-	now := time.Now()
+	now := clock.Now()
 	_, err := d.Store.Update(ctx, primitive.Address{ID: a.Resource}, now, func(n store.Node) (store.Change, error) {
 		attributes, err := n.Resource.Decode()
 		if err != nil {
@@ -339,7 +340,7 @@ func (d *Dispatcher) SendResult(ctx context.Context, turn store.Turn) store.Outc
 			d.Log.Error("a task cannot be read, it is dropped", "lane", t.Lane, "error", err)
 			continue
 		}
-		now := time.Now()
+		now := clock.Now()
 		if !n.Until.IsZero() && !n.Until.After(now) {
 			d.Log.Debug("result of a non-blocking request expired before it was taken", "target", n.Target)
 			continue

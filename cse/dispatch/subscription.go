@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/viot-project/viot/cse/clock"
 	"github.com/viot-project/viot/cse/notify"
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
@@ -59,7 +60,7 @@ var subscription = behaviour{
 		if err != nil {
 			return store.Effects{}, err
 		}
-		now := time.Now()
+		now := clock.Now()
 		return store.Effects{Tasks: append(stir(r.ID, a, now), d.farewell(r.ID, a, now)...)}, nil
 	},
 }
@@ -155,7 +156,7 @@ func (q *request) awaitFarewell(ctx context.Context, id string) {
 	wake, stop := q.d.Store.Wake(farewellBox(id))
 	defer stop()
 	for {
-		if _, err := q.d.Store.Receive(ctx, farewellBox(id), time.Now()); !errors.Is(err, store.ErrNotFound) {
+		if _, err := q.d.Store.Receive(ctx, farewellBox(id), clock.Now()); !errors.Is(err, store.ErrNotFound) {
 			return
 		}
 		select {
@@ -356,7 +357,7 @@ func (d *Dispatcher) ExpireSubscription(ctx context.Context, id string) error {
 		}
 		return e, e.Join(d.removed(r))
 	}
-	_, err := d.Store.Delete(ctx, primitive.Address{ID: id}, time.Now(), func(store.Node) error { return nil }, forget)
+	_, err := d.Store.Delete(ctx, primitive.Address{ID: id}, clock.Now(), func(store.Node) error { return nil }, forget)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}

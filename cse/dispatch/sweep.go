@@ -3,6 +3,8 @@ package dispatch
 import (
 	"context"
 	"time"
+
+	"github.com/viot-project/viot/cse/clock"
 )
 
 const (
@@ -19,7 +21,7 @@ func (d *Dispatcher) Sweep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := d.sweepOnce(ctx, time.Now()); err != nil && ctx.Err() == nil {
+			if err := d.sweepOnce(ctx, clock.Now()); err != nil && ctx.Err() == nil {
 				d.Log.Warn("sweep of expired resources failed, next try follows", "error", err)
 			}
 		}

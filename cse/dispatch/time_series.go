@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/viot-project/viot/cse/clock"
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
 	"github.com/viot-project/viot/cse/store"
@@ -157,7 +158,7 @@ func alarmLane(id string) string   { return alarms + id }
 
 // WatchTimeSeries counts in the instances of a timeSeries that came, or looks for those that are missing. Both may be done again.
 func (d *Dispatcher) WatchTimeSeries(ctx context.Context, turn store.Turn) store.Outcome {
-	now := time.Now()
+	now := clock.Now()
 	var err error
 	if id, alarm := strings.CutPrefix(turn.Lane, alarms); alarm {
 		err = d.missData(ctx, id, now)
@@ -212,7 +213,7 @@ func (d *Dispatcher) missData(ctx context.Context, id string, now time.Time) err
 // watchData counts in the instances that came to a timeSeries and, if now is not zero, what is missing. Both, the notifications and
 // the next alarm are one transaction, so that whoever is told again finds it done.
 func (d *Dispatcher) watchData(ctx context.Context, id string, came []arrival, now time.Time) error {
-	_, err := d.Store.Update(ctx, primitive.Address{ID: id}, time.Now(), func(n store.Node) (store.Change, error) {
+	_, err := d.Store.Update(ctx, primitive.Address{ID: id}, clock.Now(), func(n store.Node) (store.Change, error) {
 		c := store.Change{Resource: n.Resource, KeepStateTag: true, KeepModified: true}
 		attributes, err := n.Resource.Decode()
 		if err != nil {

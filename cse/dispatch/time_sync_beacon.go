@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/viot-project/viot/cse/clock"
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
 	"github.com/viot-project/viot/cse/store"
@@ -115,7 +116,7 @@ func beaconTimer(r resource.Resource, now time.Time) (store.Effects, error) {
 
 // SendBeacons tells the time. Who is not there misses it: a later one tells more.
 func (d *Dispatcher) SendBeacons(ctx context.Context, turn store.Turn) store.Outcome {
-	now := time.Now()
+	now := clock.Now()
 	n, err := d.Store.Get(ctx, primitive.Address{ID: strings.TrimPrefix(turn.Lane, beacons)}, now)
 	if errors.Is(err, store.ErrNotFound) {
 		return store.Outcome{Done: len(turn.Tasks)}
@@ -143,8 +144,8 @@ func (d *Dispatcher) SendBeacons(ctx context.Context, turn store.Turn) store.Out
 func (d *Dispatcher) sendBeacon(ctx context.Context, id string, a resource.Attributes) {
 	for _, target := range a.Strings("bcnu") {
 		limited, cancel := context.WithTimeout(ctx, beaconTimeout)
-		r := d.notificationRequest(d.Identity.CSEID, newID(time.Now()), nil)
-		r.Content = wrap("m2m:tsbn", map[string]any{"tbr": id, "ctm": primitive.FormatTimestamp(time.Now())})
+		r := d.notificationRequest(d.Identity.CSEID, newID(clock.Now()), nil)
+		r.Content = wrap("m2m:tsbn", map[string]any{"tbr": id, "ctm": primitive.FormatTimestamp(clock.Now())})
 		if _, err := d.send(limited, target, r); err != nil {
 			d.Log.Debug("a time beacon did not arrive", "beacon", id, "target", target, "error", err)
 		}

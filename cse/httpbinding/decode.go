@@ -8,9 +8,9 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
+	"github.com/viot-project/viot/cse/clock"
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/serialisation"
 )
@@ -124,12 +124,12 @@ func setHeader(p *primitive.Request, a *answer, name, v string) (err error) {
 	case "X-M2m-Gid":
 		p.GroupRequestID, err = identifier(v)
 	case "X-M2m-Ret":
-		p.RequestExpiration, err = primitive.ParseInstant(v, time.Now())
+		p.RequestExpiration, err = primitive.ParseInstant(v, clock.Now())
 	case "X-M2m-Rst":
-		p.ResultExpiration, err = primitive.ParseInstant(v, time.Now())
+		p.ResultExpiration, err = primitive.ParseInstant(v, clock.Now())
 		a.resultExpiration = v
 	case "X-M2m-Oet":
-		p.OperationExecution, err = primitive.ParseInstant(v, time.Now())
+		p.OperationExecution, err = primitive.ParseInstant(v, clock.Now())
 	case "X-M2m-Ec":
 		p.EventCategory, err = number(v, 1, 999)
 	case "X-M2m-Rtu":

@@ -6,8 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
+	"github.com/viot-project/viot/cse/clock"
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/serialisation"
 )
@@ -79,7 +79,7 @@ func encode(w http.ResponseWriter, r primitive.Request, a answer, p primitive.Re
 func setResponseTimes(set func(name, value string), r primitive.Request, a answer, p primitive.Response) {
 	stamp := p.OriginatingTimestamp
 	if stamp == "" && r.OriginatingTimestamp != "" {
-		stamp = primitive.FormatTimestamp(time.Now())
+		stamp = primitive.FormatTimestamp(clock.Now())
 	}
 	set("X-M2M-OT", stamp)
 	expiration := p.ResultExpiration

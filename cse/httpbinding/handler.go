@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/viot-project/viot/cse/clock"
 	"github.com/viot-project/viot/cse/primitive"
 )
 
@@ -76,7 +77,7 @@ func (h *Handler) patience(w http.ResponseWriter, r primitive.Request) time.Dura
 	if wanted.IsZero() || h.LongTimeout <= h.Timeout {
 		return h.Timeout
 	}
-	now := time.Now()
+	now := clock.Now()
 	patience := min(max(wanted.Sub(now), h.Timeout), h.LongTimeout)
 	if patience > h.Timeout {
 		c := http.NewResponseController(w)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/viot-project/viot/cse/clock"
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
 	"github.com/viot-project/viot/cse/serialisation"
@@ -119,7 +120,7 @@ func setSingle(p *primitive.Request, name, value string) (known bool, err error)
 		n, err = number(value, 1, 5)
 		p.ResponseType = primitive.ResponseType(n)
 	case "rp":
-		p.ResultPersistence, err = primitive.ParseInstant(value, time.Now())
+		p.ResultPersistence, err = primitive.ParseInstant(value, clock.Now())
 	case "rcn":
 		var n int
 		n, err = number(value, 0, 12)

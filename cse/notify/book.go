@@ -4,8 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"time"
 
+	"github.com/viot-project/viot/cse/clock"
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
 	"github.com/viot-project/viot/cse/store"
@@ -42,7 +42,7 @@ func setBook(a resource.Attributes, target string, b book) {
 
 // revise changes the attributes of the subscription as change says, without anybody noticing. One that is gone stays so.
 func (d *drain) revise(ctx context.Context, change func(a resource.Attributes)) error {
-	_, err := d.Store.Update(ctx, primitive.Address{ID: d.id}, time.Now(), func(n store.Node) (store.Change, error) {
+	_, err := d.Store.Update(ctx, primitive.Address{ID: d.id}, clock.Now(), func(n store.Node) (store.Change, error) {
 		c := store.Change{Resource: n.Resource, KeepStateTag: true, KeepModified: true}
 		a, err := n.Resource.Decode()
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/viot-project/viot/cse/clock"
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/store"
 	"github.com/viot-project/viot/cse/worker"
@@ -25,7 +26,7 @@ func (d *drain) run(ctx context.Context) store.Outcome {
 		d.expire(ctx)
 	}
 	for d.done < len(d.notices) && ctx.Err() == nil {
-		now := time.Now()
+		now := clock.Now()
 		p := Decide(d.rules, Queue{Notices: d.notices[d.done:], More: d.more, Failed: d.attempts > 0, Rate: d.rate}, now)
 		d.drop(ctx, p.Drop, p.Cause)
 		if p.Send == 0 {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/viot-project/viot/cse/clock"
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
 	"github.com/viot-project/viot/cse/store"
@@ -63,14 +64,14 @@ func (h *Handler) Do(ctx context.Context, turn store.Turn) store.Outcome {
 	s, err := h.subscription(ctx, notices[0])
 	if err != nil {
 		h.Log.Warn("notifications wait for their subscription to be read", "lane", turn.Lane, "error", err)
-		return store.Outcome{Again: worker.Backoff(time.Now(), turn.Attempts, longestPause), Failed: true}
+		return store.Outcome{Again: worker.Backoff(clock.Now(), turn.Attempts, longestPause), Failed: true}
 	}
 	d := &drain{Handler: h, subscription: s, notices: notices, attempts: turn.Attempts, more: len(turn.Tasks) >= fullTurn}
 	if most := s.rules.reach(notices[0]); d.more && most > len(notices) {
-		rest, err := h.Store.Rest(ctx, turn, time.Now(), most-len(notices), MaxBatchBytes)
+		rest, err := h.Store.Rest(ctx, turn, clock.Now(), most-len(notices), MaxBatchBytes)
 		if err != nil {
 			h.Log.Warn("notifications wait for their batch to be read", "lane", turn.Lane, "error", err)
-			return store.Outcome{Again: worker.Backoff(time.Now(), turn.Attempts, longestPause), Failed: true}
+			return store.Outcome{Again: worker.Backoff(clock.Now(), turn.Attempts, longestPause), Failed: true}
 		}
 		d.notices = append(d.notices, h.read(rest)...)
 		d.more = len(rest) > 0
@@ -120,7 +121,7 @@ type subscription struct {
 // subscription reads the subscription of n.
 func (h *Handler) subscription(ctx context.Context, n Notice) (subscription, error) {
 	s := subscription{id: n.Subscription, target: n.Target}
-	now := time.Now()
+	now := clock.Now()
 	node, err := h.Store.Get(ctx, primitive.Address{ID: n.Subscription}, now)
 	if errors.Is(err, store.ErrNotFound) {
 		s.rules.Gone = true

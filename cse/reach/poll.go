@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/viot-project/viot/cse/clock"
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
 	"github.com/viot-project/viot/cse/store"
@@ -28,7 +29,7 @@ const (
 // channel is the identifier of the polling channel of the AE or remoteCSE with the identifier entity; empty if it has none.
 func (v *Router) channel(ctx context.Context, entity string) (string, error) {
 	id := resource.PollingChannelID(entity)
-	n, err := v.Store.Get(ctx, primitive.Address{ID: id}, time.Now())
+	n, err := v.Store.Get(ctx, primitive.Address{ID: id}, clock.Now())
 	switch {
 	case errors.Is(err, store.ErrNotFound), err == nil && n.Resource.Type != resource.TypePollingChannel:
 		return "", nil
@@ -48,13 +49,13 @@ func (v *Router) sendPolled(ctx context.Context, channel string, r primitive.Req
 	defer cancel()
 	r.RequestID = v.polledID(r)
 	box := answerBox(channel, r.RequestID)
-	if m, err := v.Store.Receive(limited, box, time.Now()); err == nil {
+	if m, err := v.Store.Receive(limited, box, clock.Now()); err == nil {
 		return primitive.ParseResponse(m.Body) // the answer to an earlier try of the same request
 	} else if !errors.Is(err, store.ErrNotFound) {
 		return primitive.Response{}, err
 	}
 	until := r.RequestExpiration
-	if latest := time.Now().Add(messageLifetime); until.IsZero() || until.After(latest) {
+	if latest := clock.Now().Add(messageLifetime); until.IsZero() || until.After(latest) {
 		until = latest
 	}
 	wake, stop := v.Store.Wake(box)
@@ -90,7 +91,7 @@ func (v *Router) await(ctx context.Context, box string, wake <-chan struct{}) (s
 	look := time.NewTicker(lookInterval)
 	defer look.Stop()
 	for {
-		m, err := v.Store.Receive(ctx, box, time.Now())
+		m, err := v.Store.Receive(ctx, box, clock.Now())
 		if !errors.Is(err, store.ErrNotFound) {
 			return m, err
 		}
@@ -116,7 +117,7 @@ func (v *Router) Poll(ctx context.Context, channel string, aggregate bool) ([]st
 	}
 	messages := []store.Message{first}
 	for aggregate && len(messages) < maxAggregated {
-		m, err := v.Store.Receive(ctx, box, time.Now())
+		m, err := v.Store.Receive(ctx, box, clock.Now())
 		if err != nil {
 			break // what has been taken is delivered in any case
 		}
@@ -139,5 +140,5 @@ func (v *Router) Answer(ctx context.Context, channel string, content []byte) err
 	if len(p.RequestID) > maxRequestID {
 		return primitive.Errorf(primitive.BadRequest, "the request identifier (rqi) has more than %d bytes", maxRequestID)
 	}
-	return v.Store.Post(ctx, store.Message{Box: answerBox(channel, p.RequestID), Until: time.Now().Add(messageLifetime), Body: content})
+	return v.Store.Post(ctx, store.Message{Box: answerBox(channel, p.RequestID), Until: clock.Now().Add(messageLifetime), Body: content})
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/viot-project/viot/cse/clock"
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
 	"github.com/viot-project/viot/cse/store"
@@ -67,7 +68,7 @@ func (v *Router) Send(ctx context.Context, target string, r primitive.Request) (
 	if a != a.Owner() {
 		return v.sendLocal(ctx, target, r), nil
 	}
-	n, err := v.Store.Get(ctx, a, time.Now())
+	n, err := v.Store.Get(ctx, a, clock.Now())
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return primitive.Response{}, unreachable(target)

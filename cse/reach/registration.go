@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/viot-project/viot/cse/clock"
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
 	"github.com/viot-project/viot/cse/store"
@@ -60,12 +61,12 @@ func (g *Registration) Look(ctx context.Context, turn store.Turn) store.Outcome 
 	}
 	err := g.Keep(ctx)
 	if err == nil {
-		return store.Outcome{Again: time.Now().Add(interval)}
+		return store.Outcome{Again: clock.Now().Add(interval)}
 	}
 	if turn.Attempts == 0 && ctx.Err() == nil {
 		g.Log.Warn("registration with the registrar failed, next try follows", "registrar", g.Registrar.CSEID, "error", err)
 	}
-	return store.Outcome{Again: worker.Backoff(time.Now(), turn.Attempts, interval), Failed: true}
+	return store.Outcome{Again: worker.Backoff(clock.Now(), turn.Attempts, interval), Failed: true}
 }
 
 // Keep makes both <remoteCSE> what they should be, once.
@@ -131,7 +132,7 @@ func (g *Registration) local(ctx context.Context, r primitive.Request) (primitiv
 }
 
 func (g *Registration) complete(r primitive.Request) primitive.Request {
-	r.RequestID = fmt.Sprintf("registration-%s-%d", strings.TrimPrefix(g.Router.Identity.CSEID, "/"), time.Now().UnixNano())
+	r.RequestID = fmt.Sprintf("registration-%s-%d", strings.TrimPrefix(g.Router.Identity.CSEID, "/"), clock.Now().UnixNano())
 	r.Structured = true
 	if len(g.Releases) > 0 {
 		r.ReleaseVersion = g.Releases[0]

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
+	"github.com/viot-project/viot/cse/clock"
 	"github.com/viot-project/viot/cse/primitive"
 	"github.com/viot-project/viot/cse/resource"
 	"github.com/viot-project/viot/cse/store"
@@ -74,7 +74,7 @@ func (v *Router) next(ctx context.Context, cse string) (resource.Resource, error
 
 // remote is the remoteCSE of cse, whose identifier is the CSE-ID without its slash; its ID is empty if there is none.
 func (v *Router) remote(ctx context.Context, cse string) (resource.Resource, error) {
-	n, err := v.Store.Get(ctx, primitive.Address{ID: strings.TrimPrefix(cse, "/")}, time.Now())
+	n, err := v.Store.Get(ctx, primitive.Address{ID: strings.TrimPrefix(cse, "/")}, clock.Now())
 	switch {
 	case errors.Is(err, store.ErrNotFound), err == nil && n.Resource.Type != resource.TypeRemoteCSE:
 		return resource.Resource{}, nil
@@ -102,7 +102,7 @@ func (v *Router) above(ctx context.Context, cse string) (resource.Resource, erro
 // remotes are all remoteCSEs here.
 func (v *Router) remotes(ctx context.Context) func(yield func(resource.Resource, error) bool) {
 	return func(yield func(resource.Resource, error) bool) {
-		q := store.Query{Root: v.Identity.Name, Now: time.Now(), Limit: 100,
+		q := store.Query{Root: v.Identity.Name, Now: clock.Now(), Limit: 100,
 			Filter: primitive.Filter{Types: []int{int(resource.TypeRemoteCSE)}, Level: 1}}
 		for {
 			page, err := v.Store.Find(ctx, q)

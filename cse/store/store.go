@@ -224,6 +224,12 @@ const IdleAccount = 24 * time.Hour
 // Tasks is the box of Wake that stands for new tasks.
 const Tasks = "tasks"
 
+// Timekeeper is a Store whose database may have a clock, which all that use it go by.
+type Timekeeper interface {
+	// Clock returns what asks the database what time it is, in one round trip, or nil if it has only the host's clock.
+	Clock() func(context.Context) (time.Time, error)
+}
+
 // Store holds one resource tree. Its methods are safe for concurrent use by any number of goroutines and processes.
 type Store interface {
 	// Prepare makes the database ready for use: the schema, which the first of several instances to come creates, and the

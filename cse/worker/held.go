@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/viot-project/viot/cse/clock"
 	"github.com/viot-project/viot/cse/store"
 )
 
@@ -24,7 +25,7 @@ type holding struct {
 // hold keeps turn until release. ctx ends a margin before the turn does, however often that is renewed, and at most longest after now.
 func (h *held) hold(ctx context.Context, turn store.Turn, now time.Time) (limit context.Context, release func()) {
 	last := now.Add(longest)
-	limit, cancel := context.WithDeadline(ctx, last)
+	limit, cancel := clock.WithDeadline(ctx, last)
 	k := &holding{turn: turn, last: last, end: time.AfterFunc(turn.Until.Add(-margin).Sub(now), cancel)}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -62,7 +63,7 @@ func (h *held) extend(turns []store.Turn) {
 		for _, turn := range turns {
 			if turn.Token == k.turn.Token && turn.Lane == k.turn.Lane && k.end.Stop() { // else the handler has been told to end
 				k.turn.Until = turn.Until
-				k.end.Reset(time.Until(turn.Until.Add(-margin)))
+				k.end.Reset(clock.Until(turn.Until.Add(-margin)))
 			}
 		}
 	}
@@ -80,7 +81,7 @@ func (w *Worker) renew(ctx context.Context, h *held) {
 			return
 		case <-tick.C:
 		}
-		now := time.Now()
+		now := clock.Now()
 		turns := h.aged(now.Add(turnLength-renewInterval), now)
 		if len(turns) == 0 {
 			continue

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/viot-project/viot/cse/clock"
 	"github.com/viot-project/viot/cse/store"
 )
 
@@ -84,7 +85,7 @@ func (w *Worker) Run(ctx context.Context) {
 	var failing atomic.Int64 // lanes under way that have failed before
 	away := false
 	for {
-		turns, err := w.Store.Take(ctx, time.Now(), turnLength, parallel-len(free), share-int(failing.Load()), turnTasks)
+		turns, err := w.Store.Take(ctx, clock.Now(), turnLength, parallel-len(free), share-int(failing.Load()), turnTasks)
 		switch {
 		case ctx.Err() != nil:
 			for _, turn := range turns {
@@ -129,9 +130,9 @@ func (w *Worker) Run(ctx context.Context) {
 
 // do has the tasks of turn done and settles it, even if ctx ends meanwhile.
 func (w *Worker) do(ctx context.Context, turn store.Turn, holds *held) {
-	limit, release := holds.hold(ctx, turn, time.Now())
+	limit, release := holds.hold(ctx, turn, clock.Now())
 	defer release()
-	outcome := store.Outcome{Again: time.Now().Add(unknownPause)}
+	outcome := store.Outcome{Again: clock.Now().Add(unknownPause)}
 	if handle := w.Handlers[turn.Kind]; handle != nil {
 		outcome = w.handle(limit, turn, handle)
 	} else {
@@ -145,7 +146,7 @@ func (w *Worker) handle(ctx context.Context, turn store.Turn, handler Handler) (
 	defer func() {
 		if p := recover(); p != nil {
 			w.Log.Error("a task panicked, it rests", "kind", turn.Kind, "lane", turn.Lane, "cause", fmt.Sprint(p), "stack", string(debug.Stack()))
-			o = store.Outcome{Again: time.Now().Add(unknownPause), Failed: true}
+			o = store.Outcome{Again: clock.Now().Add(unknownPause), Failed: true}
 		}
 	}()
 	return handler(ctx, turn)

@@ -40,6 +40,7 @@ type dialect struct {
 	notify        string // tells other instances about the box $1; empty if there are none
 	// listener returns what connects for Listen; nil if there is nobody to listen to.
 	listener  func(address, password string) (func(context.Context) (*pgx.Conn, error), error)
+	clock     string // asks the database for its time, in microseconds; empty if it has none of its own
 	setupLock string // taken by the transaction that sets up the schema
 	tend      string // keeps the planner's statistics current; empty if the database does so itself
 	oneWriter bool   // writers would refuse each other rather than wait
@@ -90,6 +91,7 @@ var postgres = dialect{
 	skip: ` FOR UPDATE SKIP LOCKED`,
 	// A prepared statement soon gets one plan for all arguments, which is made for periods that cover a third of everything.
 	planAnew:  params{pgx.QueryExecModeCacheDescribe},
+	clock:     `SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint`,
 	setupLock: `SELECT pg_advisory_xact_lock(7305526820340593774)`, // any number, the same in every instance
 	notify:    `SELECT pg_notify('viot_message', $1)`,
 	listener: func(address, password string) (func(context.Context) (*pgx.Conn, error), error) {

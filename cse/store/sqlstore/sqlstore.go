@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"net/url"
 	"sync"
+	"time"
 
 	"github.com/viot-project/viot/cse/store"
 )
@@ -72,6 +73,20 @@ func (s *Store) Ping(ctx context.Context) error {
 		return s.fail("ping", err)
 	}
 	return nil
+}
+
+// Clock implements store.Timekeeper.
+func (s *Store) Clock() func(context.Context) (time.Time, error) {
+	if s.dialect.clock == "" {
+		return nil
+	}
+	return func(ctx context.Context) (time.Time, error) {
+		found, err := read(ctx, s, s.dialect.clock, nil, scanInt)
+		if err != nil {
+			return time.Time{}, s.fail("ask what time it is", err)
+		}
+		return time.UnixMicro(int64(found[0])), nil
+	}
 }
 
 // fail wraps an error of the database in the store's words.

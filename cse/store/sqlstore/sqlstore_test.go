@@ -34,6 +34,42 @@ func TestPostgreSQL(t *testing.T) {
 	storetest.Run(t, func(t *testing.T, n int) []store.Store { return open(t, postgrestest.DSN(t), n) })
 }
 
+// TestClock asks what time it is. Only PostgreSQL has a clock that is not the host's.
+func TestClock(t *testing.T) {
+	t.Parallel()
+	opened := func(address string) *sqlstore.Store {
+		s, err := sqlstore.Open(address, sqlstore.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		return s
+	}
+	if ask := opened("sqlite:" + filepath.Join(inMemory(t), "cse.db")).Clock(); ask != nil {
+		t.Error("SQLite has a clock of its own")
+	}
+	address := postgrestest.DSN(t)
+	db, err := sql.Open("pgx", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var before, after time.Time
+	if err := db.QueryRow(`SELECT clock_timestamp()`).Scan(&before); err != nil {
+		t.Fatal(err)
+	}
+	said, err := opened(address).Clock()(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.QueryRow(`SELECT clock_timestamp()`).Scan(&after); err != nil {
+		t.Fatal(err)
+	}
+	if said.Before(before) || said.After(after) {
+		t.Errorf("got %s between %s and %s", said, before, after)
+	}
+}
+
 func open(t *testing.T, address string, n int) []store.Store {
 	t.Helper()
 	t.Cleanup(func() { wantConsistent(t, address) })
