@@ -1,5 +1,5 @@
-// Package chaos kills, freezes, hangs and starves the parts of a stack of its own under load, and fills their disks, on real
-// Docker, and counts what that costs: reads, which are sent once, and creates, which a client repeats under the same request identifier.
+// Package chaos kills, freezes, hangs and starves the parts of a stack of its own under load, fills their disks and steps their clocks, on
+// real Docker, and counts what that costs: reads, which are sent once, and creates, which a client repeats under the same request identifier.
 package chaos
 
 import (
@@ -64,6 +64,10 @@ var disturbances = []disturbance{
 		s.must(s.engine.UpdateContainer(s.ctx, name, 0.01, 0, ""))
 		return func() { s.engine.UpdateContainer(context.WithoutCancel(s.ctx), name, 0.25, 0, "") } // may be gone
 	}, 0},
+	{"set the clock of the orchestrators ahead", false, func(s *scene) func() { return s.step(spec.RoleOrchestrator, time.Hour) }, 0},
+	{"set the clock of the orchestrators back", false, func(s *scene) func() { return s.step(spec.RoleOrchestrator, -time.Hour) }, 0},
+	{"set the clock of the instances ahead", false, func(s *scene) func() { return s.step(spec.RoleInstance, time.Hour) }, 0},
+	{"set the clock of the instances back", false, func(s *scene) func() { return s.step(spec.RoleInstance, -time.Hour) }, 0},
 	{"kill an instance", true, func(s *scene) func() { testkit.CrashContainer(s.t, s.victim()); return nil }, 0},
 	{"kill the orchestrators", true, func(s *scene) func() { testkit.Crash(s.t, spec.RoleOrchestrator, s.stack.Name); return nil }, 0},
 	{"kill an instance and the orchestrators", true, func(s *scene) func() {
@@ -174,6 +178,43 @@ func (s *scene) noticed(name string) {
 	}
 }
 
+// step sets the clocks of all containers of a role off, and checks that nothing is done for that, nor for setting them right again.
+func (s *scene) step(role string, by time.Duration) (undo func()) {
+	s.t.Helper()
+	all, err := s.engine.ListContainers(s.ctx, map[string]string{spec.LabelStack: s.stack.Name, spec.LabelRole: role})
+	s.must(err)
+	before := testkit.Instances(s.t, s.stack.Name, pool)
+	set := func(by time.Duration) {
+		for _, c := range all {
+			testkit.StepClock(s.t, c.Name, by)
+		}
+		if off := s.clock(role); (off - by).Abs() > time.Minute {
+			s.t.Errorf("clocks set off by %s show %s", by, off)
+		}
+		time.Sleep(2 * time.Second) // several rounds
+		if now := testkit.Instances(s.t, s.stack.Name, pool); !slices.Equal(now, before) {
+			s.t.Errorf("after clocks were set off by %s the instances are %v, they were %v", by, now, before)
+		}
+	}
+	set(by)
+	return func() { set(0) }
+}
+
+// clock is how far off the clock of a role is by what its HTTP answers say.
+func (s *scene) clock(role string) time.Duration {
+	s.t.Helper()
+	address := s.stack.MCA
+	if role == spec.RoleOrchestrator {
+		address = s.stack.Orchestrator
+	}
+	response, err := http.Get(address)
+	s.must(err)
+	response.Body.Close()
+	shown, err := http.ParseTime(response.Header.Get("Date"))
+	s.must(err)
+	return time.Until(shown)
+}
+
 // consulLeader is the container of the server that leads.
 func (s *scene) consulLeader() string {
 	s.t.Helper()
@@ -271,7 +312,7 @@ func (s *scene) problem() error {
 func TestChaos(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
 	defer cancel()
-	s, tree := newScene(ctx, t, map[string]string{"consulServers": "3", "orchestrators": "2"})
+	s, tree := newScene(ctx, t, map[string]string{"consulServers": "3", "orchestrators": "2"}, func(s *testkit.Stack) { s.SteppableClocks(t) })
 	defer s.engine.Close()
 	w := newWriters(ctx, t, tree)
 	var reads load.Tally

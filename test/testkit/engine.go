@@ -246,6 +246,18 @@ func HangContainer(t testing.TB, name string) {
 
 func signal(t testing.TB, name string, s syscall.Signal) {
 	t.Helper()
+	process, running := mainProcess(t, name)
+	if !running {
+		return
+	}
+	if err := syscall.Kill(process, s); err != nil && !errors.Is(err, syscall.ESRCH) {
+		t.Fatalf("send %v to process %d of %s: %v (run the tests as root)", s, process, name, err)
+	}
+}
+
+// mainProcess is the process of a container that the engine started, unless it is dead already, or between two lives.
+func mainProcess(t testing.TB, name string) (process int, running bool) {
+	t.Helper()
 	api, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
 	if err != nil {
 		t.Fatal(err)
@@ -255,12 +267,7 @@ func signal(t testing.TB, name string, s syscall.Signal) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !c.State.Running || c.State.Pid <= 0 {
-		return // dead already, or between two lives: process 0 would be the test's own group
-	}
-	if err := syscall.Kill(c.State.Pid, s); err != nil && !errors.Is(err, syscall.ESRCH) {
-		t.Fatalf("send %v to process %d of %s: %v (run the tests as root)", s, c.State.Pid, name, err)
-	}
+	return c.State.Pid, c.State.Running && c.State.Pid > 0 // process 0 would be the test's own group
 }
 
 // DeriveImage builds an image that differs from the one a pool runs, as the next version would, and returns its
