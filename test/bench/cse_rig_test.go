@@ -172,8 +172,11 @@ func (p *process) container(name string, most int64) {
 	}
 }
 
-// CPU is the processor time that p has used.
+// CPU is the processor time that p has used; 0 of a program that was started elsewhere.
 func (p *process) CPU() time.Duration {
+	if p.command == nil {
+		return 0
+	}
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.command.Process.Pid))
 	if err != nil {
 		p.b.Fatal(err)
@@ -213,11 +216,22 @@ type run struct {
 	rate     float64 // requests per second
 	p50, p99 time.Duration
 	cpu      time.Duration // of the programs under load, for each request
+	summary  load.Summary
 }
 
 // drive sends what next says over connections spread over the processes for a while, or until it has had as many answers as most, if
 // that is not 0. A request that fails fails the benchmark.
 func drive(b *testing.B, processes []*process, connections int, lasts time.Duration, most int, next func(connection, sequence int) load.Request) run {
+	b.Helper()
+	r := measure(b, processes, connections, lasts, most, next)
+	if r.summary.Failed > 0 || r.summary.Requests == 0 {
+		b.Fatal(r.summary)
+	}
+	return r
+}
+
+// measure drives a load of which requests may fail.
+func measure(b *testing.B, processes []*process, connections int, lasts time.Duration, most int, next func(connection, sequence int) load.Request) run {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.Context(), lasts)
 	defer cancel()
@@ -257,10 +271,10 @@ func drive(b *testing.B, processes []*process, connections int, lasts time.Durat
 		after += p.CPU()
 	}
 	s := tally.Summary()
-	if err := errors.Join(errs...); err != nil || s.Failed > 0 || s.Requests == 0 {
-		b.Fatalf("%v: %s", err, s)
+	if err := errors.Join(errs...); err != nil {
+		b.Fatal(err)
 	}
-	return run{float64(s.Requests) / took.Seconds(), s.P50, s.P99, (after - before) / time.Duration(s.Requests)}
+	return run{float64(s.Requests-s.Failed) / took.Seconds(), s.P50, s.P99, (after - before) / time.Duration(max(s.Requests, 1)), s}
 }
 
 // rounds is how often what is measured by a rate is repeated; the figures are medians.
