@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"strings"
@@ -169,7 +170,7 @@ var errHidden = primitive.Errorf(primitive.OperationNotAllowed, "the container d
 
 // hidden reports whether n is an instance in a container with disableRetrieval, TS-0001 clause 9.6.6.
 func hidden(n store.Node) bool {
-	if n.Resource.Type != resource.TypeContentInstance {
+	if n.Resource.Type != resource.TypeContentInstance || !bytes.Contains(n.Governor.Attributes, []byte(`"disr"`)) {
 		return false
 	}
 	a, err := n.Governor.Decode()

@@ -3,6 +3,7 @@
 package resource
 
 import (
+	"bytes"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -102,6 +103,23 @@ func (r Resource) Decode() (Attributes, error) {
 		return a, nil
 	}
 	return a, json.Unmarshal(r.Attributes, &a)
+}
+
+// With is the attributes of r that have no field and one more, a text that JSON does not escape, which r must not have. It decodes nothing:
+// it is for what is shown with each retrieve.
+func (r Resource) With(name, value string) json.RawMessage {
+	b := make([]byte, 0, len(r.Attributes)+len(name)+len(value)+8)
+	b = append(b, `{"`...)
+	b = append(b, name...)
+	b = append(b, `":"`...)
+	b = append(b, value...)
+	b = append(b, '"')
+	rest := bytes.TrimSpace(bytes.TrimPrefix(bytes.TrimSpace(r.Attributes), []byte("{")))
+	if len(rest) > 1 { // more than the end
+		b = append(b, ',')
+		return append(b, rest...)
+	}
+	return append(b, '}')
 }
 
 func appendInt(b []byte, name string, n int64) []byte {

@@ -116,3 +116,18 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestWith(t *testing.T) {
+	t.Parallel()
+	for attributes, want := range map[string]string{
+		"":                          `{"ctm":"20260102T030405"}`,
+		"{}":                        `{"ctm":"20260102T030405"}`,
+		" { } ":                     `{"ctm":"20260102T030405"}`,
+		`{"cst":1}`:                 `{"ctm":"20260102T030405","cst":1}`,
+		"{\n\t\"poa\": [\"x\"] }\n": `{"ctm":"20260102T030405","poa": ["x"] }`,
+	} {
+		if got := string(Resource{Attributes: json.RawMessage(attributes)}.With("ctm", "20260102T030405")); got != want || !json.Valid([]byte(got)) {
+			t.Errorf("with %q: got %s, want %s", attributes, got, want)
+		}
+	}
+}

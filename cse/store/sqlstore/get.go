@@ -70,27 +70,37 @@ func (t *tx) watchedNode(ctx context.Context, a primitive.Address, now time.Time
 func (d *dialect) nodeQuery(a primitive.Address, now time.Time, columns func(now string) string) (string, params) {
 	var p params
 	present := p.add(micros(now))
-	from := d.nodeFrom(&p, a, "", present)
+	from := d.nodeFrom(&p, placeOf(a), a.Edge, present)
 	return `SELECT ` + columns(present) + ` ` + from, p
 }
 
-// nodeFrom is where columns of the node are, whose address is a, or that of what has the names below under the resource a.ID. present is
-// the parameter of the present.
-func (d *dialect) nodeFrom(p *params, a primitive.Address, below, present string) string {
+// place is where a node is: the path, or the identifier, or what has the names below, with a slash in front, under that. What does not
+// apply is nil.
+type place struct{ id, path, below any }
+
+func placeOf(a primitive.Address) place {
+	if a.ID != "" {
+		return place{id: a.ID}
+	}
+	return place{path: a.Path}
+}
+
+// nodeFrom is where columns of the node at a place are, or of the instance at an edge of it. present is the parameter of the present.
+func (d *dialect) nodeFrom(p *params, at place, edge primitive.Edge, present string) string {
 	var target string
 	switch {
-	case below != "":
-		target = `path = (SELECT b.path FROM resource b WHERE b.ri = ` + p.add(a.ID) + ` AND b.et + 0 > ` + present + `) || ` + p.add("/"+below)
-	case a.ID != "":
-		target = `ri = ` + p.add(a.ID)
+	case at.below != nil:
+		target = `path = (SELECT b.path FROM resource b WHERE b.ri = ` + p.add(at.id) + ` AND b.et + 0 > ` + present + `) || ` + p.add(at.below)
+	case at.id != nil:
+		target = `ri = ` + p.add(at.id)
 	default:
-		target = `path = ` + p.add(a.Path)
+		target = `path = ` + p.add(at.path)
 	}
 	from := `FROM resource r JOIN resource g ON g.ri = r.gov LEFT JOIN tally t ON t.ri = r.ri
 		WHERE r.` + target + ` AND r.et + 0 > ` + present
-	if a.Edge != "" {
+	if edge != "" {
 		end := "i.seq > (SELECT o.gone FROM tally o WHERE o.ri = g.ri) AND i.et + 0 > " + present + " ORDER BY i.seq"
-		if a.Edge == primitive.Latest {
+		if edge == primitive.Latest {
 			end = "i.seq IS NOT NULL AND i.et + 0 > " + present + " ORDER BY i.seq DESC"
 		}
 		from = `FROM resource g LEFT JOIN resource r ON r.ri =

@@ -15,8 +15,13 @@ import (
 
 // Look is one query, whatever v is. What only some types show is only looked for where it is shown.
 func (s *Store) Look(ctx context.Context, v store.View) (store.Sight, error) {
-	query, args := s.dialect.lookQuery(v)
-	found, err := read(ctx, s, query, args, scanSight)
+	kind := lookKind{v.Address.Edge, v.Address.ID != "", v.Below != "", v.Visitor != "", v.Identity}
+	known, ok := s.looks.Load(kind)
+	if !ok {
+		known, _ = s.looks.LoadOrStore(kind, s.dialect.lookPlan(kind))
+	}
+	plan := known.(*lookPlan)
+	found, err := read(ctx, s, plan.query, plan.args(&v), scanSight)
 	if err != nil {
 		return store.Sight{}, s.fail("look at "+v.Address.String(), err)
 	}
@@ -26,24 +31,56 @@ func (s *Store) Look(ctx context.Context, v store.View) (store.Sight, error) {
 	return found[0], nil
 }
 
-// lookQuery selects what scanSight scans.
-func (d *dialect) lookQuery(v store.View) (string, params) {
+// lookKind is what the query for a view depends on. There are few: the query is put together once for each.
+type lookKind struct {
+	edge           primitive.Edge
+	byID           bool // with an identifier, not a path
+	below, visitor bool
+	of             primitive.Identity
+}
+
+// lookPlan is the query for views of one kind.
+type lookPlan struct {
+	query string
+	given params // values, and functions that take them from a view
+}
+
+func (l *lookPlan) args(v *store.View) params {
+	args := make(params, len(l.given))
+	for i, g := range l.given {
+		if from, ok := g.(func(*store.View) any); ok {
+			g = from(v)
+		}
+		args[i] = g
+	}
+	return args
+}
+
+// lookPlan makes the query that selects what scanSight scans.
+func (d *dialect) lookPlan(k lookKind) *lookPlan {
 	var p params
-	present := p.add(micros(v.Now))
-	from := d.nodeFrom(&p, v.Address, v.Below, present)
-	watched := "r.seq IS NULL AND CAST(r.attrs AS text) LIKE " + p.add(`%"\_`+v.Note+`"%`) + ` ESCAPE '\'`
-	holder := "r.ri"
-	if v.Address.Edge != "" {
-		watched, holder = "r.ri IS NULL", "g.ri"
-		p = p[:len(p)-1]
+	add := func(from func(v *store.View) any) string { return p.add(from) }
+	present := add(func(v *store.View) any { return micros(v.Now) })
+	at := place{path: func(v *store.View) any { return v.Address.Path }}
+	if k.byID || k.below {
+		at = place{id: func(v *store.View) any { return v.Address.ID }}
+	}
+	if k.below {
+		at.below = func(v *store.View) any { return "/" + v.Below }
+	}
+	from := d.nodeFrom(&p, at, k.edge, present)
+	watched, holder := "r.ri IS NULL", "g.ri"
+	if k.edge == "" {
+		watched = "r.seq IS NULL AND CAST(r.attrs AS text) LIKE " + add(func(v *store.View) any { return `%"\_` + v.Note + `"%` }) + ` ESCAPE '\'`
+		holder = "r.ri"
 	}
 	visitor := "NULL"
-	if v.Visitor != "" {
-		visitor = "(SELECT v.ty FROM resource v WHERE v.ri = " + p.add(v.Visitor) + " AND v.et + 0 > " + present + ")"
+	if k.visitor {
+		visitor = "(SELECT v.ty FROM resource v WHERE v.ri = " + add(func(v *store.View) any { return v.Visitor }) + " AND v.et + 0 > " + present + ")"
 	}
 	belongings := "NULL"
-	if v.Address.Edge == "" {
-		link := "CASE WHEN r.ty = " + code(resource.TypeAE) + " THEN " + d.local(&p, d.attribute("nl"), v.Identity) + " END"
+	if k.edge == "" {
+		link := "CASE WHEN r.ty = " + code(resource.TypeAE) + " THEN " + d.local(&p, d.attribute("nl"), k.of) + " END"
 		if d.routine {
 			belongings = "CASE WHEN r.ty IN (" + code(resource.TypeNode) + ", " + code(resource.TypeGroup) + ") OR " + link + " IS NOT NULL THEN " +
 				belongingsRoutine + "(r.ty, r.ri, r.attrs, " + link + ", " + present + ") END"
@@ -55,8 +92,9 @@ func (d *dialect) lookQuery(v store.View) (string, params) {
 			belongings += " END"
 		}
 	}
-	return `SELECT ` + d.nodeColumns(present) + `, CASE WHEN ` + watched + ` THEN ` + fmt.Sprintf(d.subscriptions, present, holder) + ` END, ` +
-		visitor + `, ` + belongings + ` ` + from, p
+	query := `SELECT ` + d.nodeColumns(present) + `, CASE WHEN ` + watched + ` THEN ` + fmt.Sprintf(d.subscriptions, present, holder) + ` END, ` +
+		visitor + `, ` + belongings + ` ` + from
+	return &lookPlan{query, p}
 }
 
 func code(t resource.Type) string { return strconv.Itoa(int(t)) }
@@ -108,7 +146,7 @@ func (d *dialect) local(p *params, link string, i primitive.Identity) string {
 	return "(CASE" + inside("//"+i.SPID+i.CSEID+"/") + inside(i.CSEID+"/") + begins("-/", "CAST("+p.add(i.Name+"/")+" AS text) || ") + " ELSE " + link + " END)"
 }
 
-// scanSight scans nodeColumns and what lookQuery adds.
+// scanSight scans nodeColumns and what a lookPlan adds.
 func scanSight(rows answer) (store.Sight, error) {
 	var subscriptions, belongings []byte
 	var visitor pgtype.Int8

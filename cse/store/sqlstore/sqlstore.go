@@ -38,6 +38,7 @@ type Store struct {
 	notice  func(what string, why error)
 	queue   queue
 	hub     hub
+	looks   sync.Map // *lookPlan by lookKind
 	// writer lets one goroutine write at a time where the database can do no better (SQLite), which is faster than to let it refuse.
 	writer sync.Mutex
 }
