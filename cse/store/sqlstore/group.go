@@ -22,6 +22,10 @@ type queue struct {
 	mu      sync.Mutex
 	busy    bool      // somebody is storing a group
 	waiting []*ticket // guarded by mu
+	// patience, enough and more are of whoever leads: how long it waits, for how many, and what tells it that they are there.
+	patience patience
+	enough   int
+	more     chan struct{}
 }
 
 // ticket is one creation in the queue, owned by the goroutine that called Create.
@@ -68,11 +72,45 @@ func (s *Store) enqueue(k *ticket) {
 	q := &s.queue
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.join(k)
+}
+
+// join takes k in, with q.mu held.
+func (q *queue) join(k *ticket) {
 	q.waiting = append(q.waiting, k)
 	if !q.busy {
 		q.busy = true
 		close(k.lead)
 	}
+	if q.enough > 0 && len(q.waiting) >= q.enough {
+		q.enough = 0
+		close(q.more)
+	}
+}
+
+// gather waits for creations to join the group that is to be stored, as far as that is worth it.
+func (q *queue) gather() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	before := len(q.waiting)
+	until, limit := q.patience.wait(before)
+	if until == 0 {
+		return
+	}
+	q.enough, q.more = until, make(chan struct{})
+	more := q.more
+	q.mu.Unlock()
+	began := time.Now()
+	timer := time.NewTimer(limit)
+	select {
+	case <-more:
+	case <-timer.C:
+	}
+	timer.Stop()
+	took := time.Since(began)
+	q.mu.Lock()
+	q.enough = 0
+	q.patience.waited(before, len(q.waiting), took)
 }
 
 // withdraw takes k out of the queue and reports whether that was still possible.
@@ -100,6 +138,7 @@ func (s *Store) withdraw(k *ticket) bool {
 // storeGroup stores what has queued up, the caller's own ticket first, and passes the lead on.
 func (s *Store) storeGroup(ctx context.Context) {
 	q := &s.queue
+	q.gather()
 	q.mu.Lock()
 	n := min(len(q.waiting), maxGroup)
 	group := append([]*ticket(nil), q.waiting[:n]...)
@@ -109,10 +148,12 @@ func (s *Store) storeGroup(ctx context.Context) {
 	// The others must not fail because the leader's originator went away.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupTimeout)
 	defer cancel()
+	began := time.Now()
 	s.storeTogether(ctx, group)
 
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.patience.stored(n, len(q.waiting), time.Since(began))
 	if len(q.waiting) > 0 {
 		close(q.waiting[0].lead)
 	} else {

@@ -74,6 +74,11 @@ func (p postgresPool) begin(ctx context.Context) (session, error) {
 	return &postgresSession{conn: c}, nil
 }
 
+// planOnce has PostgreSQL plan the statements of a transaction once for each connection and not each time. It would rather look at the
+// parameters of some, which takes longer than to carry them out, as there are many indexes; and what it then plans is worse when a
+// container holds most of all instances.
+const planOnce = "SET LOCAL plan_cache_mode = force_generic_plan"
+
 type postgresSession struct {
 	conn  *pgxpool.Conn
 	begun bool
@@ -83,6 +88,7 @@ func (s *postgresSession) run(ctx context.Context, statements []statement, commi
 	b := &pgx.Batch{}
 	if !s.begun {
 		b.Queue("BEGIN")
+		b.Queue(planOnce)
 	}
 	for _, st := range statements {
 		q := b.Queue(st.query, st.args...)
