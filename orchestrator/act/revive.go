@@ -28,7 +28,7 @@ func (a *Actor) revive(j *job) error {
 	}
 	ctx, cancel := context.WithTimeout(j.ctx, time.Duration(j.pool.Service.BootTimeout))
 	defer cancel()
-	address, err := a.ready(ctx, j, c.ID)
+	address, err := a.ready(ctx, j, c.ID, "")
 	if err != nil {
 		return a.interrupted(j, fmt.Errorf("started again: %w", err))
 	}

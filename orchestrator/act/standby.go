@@ -23,7 +23,7 @@ func (a *Actor) warm(j *job) error {
 	}
 	id, err := a.container(j)
 	if err == nil {
-		_, err = a.bootTo(j, id, began)
+		_, err = a.bootTo(j, id, "", began)
 	}
 	if err == nil && a.Term.Check() != nil {
 		return errInterrupted
@@ -85,7 +85,7 @@ func (a *Actor) enlist(j *job) error {
 	if err == nil {
 		struck := make(chan error, 1)
 		go func() { struck <- a.strike(j) }()
-		address, err = a.bootTo(j, c.ID, began)
+		address, err = a.bootTo(j, c.ID, addressOf(c, j.pool.Template), began)
 		if strikeErr := <-struck; err == nil {
 			err = strikeErr
 		}
@@ -133,7 +133,7 @@ func (a *Actor) recall(j *job) error {
 	a.is(j, c)
 	ctx, cancel := context.WithTimeout(j.ctx, recallLimit)
 	defer cancel()
-	address, err := a.ready(ctx, j, c.ID)
+	address, err := a.ready(ctx, j, c.ID, addressOf(c, j.pool.Template))
 	if err != nil {
 		return a.interrupted(j, err)
 	}

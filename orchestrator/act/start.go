@@ -32,7 +32,7 @@ func (a *Actor) start(j *job) error {
 	if err != nil {
 		return err
 	}
-	if err := a.boot(j, id, time.Now()); err != nil {
+	if err := a.boot(j, id, "", time.Now()); err != nil {
 		return err
 	}
 	j.log.Info("instance started", "took", time.Since(began).Round(time.Millisecond))
@@ -94,7 +94,7 @@ func (a *Actor) adopt(j *job) error {
 	if err := a.wake(j, c); err != nil {
 		return err
 	}
-	if err := a.boot(j, c.ID, time.Now()); err != nil {
+	if err := a.boot(j, c.ID, addressOf(c, j.pool.Template), time.Now()); err != nil {
 		return err
 	}
 	j.log.Info("instance adopted")
@@ -102,20 +102,20 @@ func (a *Actor) adopt(j *job) error {
 }
 
 // boot waits until a running container answers ready and registers it.
-func (a *Actor) boot(j *job, id string, began time.Time) error {
-	address, err := a.bootTo(j, id, began)
+func (a *Actor) boot(j *job, id, address string, began time.Time) error {
+	address, err := a.bootTo(j, id, address, began)
 	if err != nil {
 		return err
 	}
 	return a.register(j, address)
 }
 
-// bootTo waits until a running container answers ready and returns its address. Until then the container may use all
+// bootTo waits until a running container answers ready and returns its address, which may be known. Until then the container may use all
 // the CPU it can get, so that a small limit does not make its start slow; then it gets the limit of the template.
-func (a *Actor) bootTo(j *job, id string, began time.Time) (address string, err error) {
+func (a *Actor) bootTo(j *job, id, address string, began time.Time) (_ string, err error) {
 	ctx, cancel := context.WithDeadline(j.ctx, began.Add(time.Duration(j.pool.Service.BootTimeout)))
 	defer cancel()
-	if address, err = a.ready(ctx, j, id); err != nil {
+	if address, err = a.ready(ctx, j, id, address); err != nil {
 		return "", a.failed(j, id, err)
 	}
 	if a.Term.Check() != nil {
@@ -151,11 +151,27 @@ func (a *Actor) register(j *job, address string) error {
 	})
 }
 
-// ready waits until the container answers ready and returns its address. Its error says why it never will, or did not
-// until ctx ended.
-func (a *Actor) ready(ctx context.Context, j *job, id string) (address string, err error) {
+// addressOf is the address of a container in its pool's network, or in another that it was started in; empty while it has none.
+func addressOf(c docker.Container, t spec.Template) string {
+	if address := c.IPs[t.Network]; address != "" {
+		return address
+	}
+	for _, network := range slices.Sorted(maps.Keys(c.IPs)) {
+		if address := c.IPs[network]; address != "" {
+			return address
+		}
+	}
+	return ""
+}
+
+// ready waits until the container answers ready and returns its address, which is found out unless it is known. Its error says why it
+// never will, or did not until ctx ended.
+func (a *Actor) ready(ctx context.Context, j *job, id, address string) (string, error) {
 	began := time.Now()
 	var lookedAt time.Time
+	if address != "" {
+		lookedAt = began // it has just been looked at
+	}
 	answer := errors.New("not asked yet")
 	for ctx.Err() == nil {
 		if time.Since(lookedAt) >= lookEvery {
@@ -173,11 +189,8 @@ func (a *Actor) ready(ctx context.Context, j *job, id string) (address string, e
 				}
 				return "", fmt.Errorf("exited with code %d while booting", c.ExitCode)
 			default:
-				address = c.IPs[j.pool.Template.Network]
-				for _, network := range slices.Sorted(maps.Keys(c.IPs)) { // it may have been started in another
-					if address == "" {
-						address = c.IPs[network]
-					}
+				if now := addressOf(c, j.pool.Template); now != "" {
+					address = now
 				}
 			}
 		}

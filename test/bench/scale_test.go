@@ -21,8 +21,9 @@ import (
 
 // BenchmarkScale steps the load up so that one instance is not enough, and takes the time from the first request of the step to the first
 // answer of an instance that did not serve before: one that is started for it, and one that stands by. The load then steps back, the pool
-// shrinks, and the next cycle begins. VIOT_BENCH_CPUS is how many processors an instance has, 0.2 by default: the larger, the larger is the
-// step in requests per second, and the sooner it is more than chance.
+// shrinks, and the next cycle begins. VIOT_BENCH_CPUS is how many processors an instance has, 0.2 by default, and VIOT_BENCH_STEP how many
+// times what one instance gives at its target the load is stepped up to, 1.5 by default: the larger, the larger is the step in requests per
+// second, and the sooner it is more than chance.
 func BenchmarkScale(b *testing.B) {
 	b.Run("start", func(b *testing.B) { react(b, "scale-out-reaction", 0) })
 	b.Run("standby", func(b *testing.B) { react(b, "standby-reaction", 1) })
@@ -58,8 +59,11 @@ func react(b *testing.B, name string, standbys int) {
 		tallies = append(tallies, t)
 		return t
 	}
-	// The step asks for half an instance more than one can give at the target utilisation.
-	high := capacity(ctx, b, s) * 1.5
+	times, err := strconv.ParseFloat(cmp.Or(os.Getenv("VIOT_BENCH_STEP"), "1.5"), 64)
+	if err != nil || !(times > 1 && times <= 5) {
+		b.Fatalf("VIOT_BENCH_STEP=%s: want a number above 1 and up to 5", os.Getenv("VIOT_BENCH_STEP"))
+	}
+	high := capacity(ctx, b, s) * times
 	if standbys == 0 {
 		print(b, "engine-boot", figure.Spread(bareBoots(ctx, b, s, min(n, 10)))...)
 	}

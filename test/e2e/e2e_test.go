@@ -5,6 +5,8 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -27,7 +29,8 @@ const pool = "cse"
 func TestLife(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Minute) // cold image builds included
 	defer cancel()
-	s := testkit.NewStack(t, map[string]string{
+	root := testkit.CopyOfRepository(t)
+	s := testkit.NewStackFrom(t, root, map[string]string{
 		"cpus": "0.1", "max": "4", "scaleInAfter": "5s", "maxConnections": "16",
 	})
 	before := testkit.Inventory(t, s.Name)
@@ -127,6 +130,13 @@ func TestLife(t *testing.T) {
 		l.expectNoFailure("loss of instances and orchestrator")
 	})
 
+	stage("sources", func() { // which are changed, and the image of those before is still there to go back to
+		change := filepath.Join(root, "cse/cmd/cse/changed.go")
+		must(rollOutAndBack(ctx, t, s, tree, func() error {
+			return os.WriteFile(change, []byte("package main\n\nfunc init() { version = 2 }\n\nvar version = 1\n"), 0o644)
+		}))
+	})
+
 	var next string // the image of the update, which is the test's own
 	stage("update", func() {
 		old := testkit.Instances(t, s.Name, pool)
@@ -144,7 +154,9 @@ func TestLife(t *testing.T) {
 		l.expectNoFailure("rolling update")
 	})
 
-	stage("rollout", func() { must(rollOutAndBack(ctx, t, s, tree)) })
+	stage("rollout", func() {
+		must(rollOutAndBack(ctx, t, s, tree, func() error { return s.Set(ctx, auto.ConfigMap{"viot:env[0]": {Value: "UPDATE=1"}}) }))
+	})
 	stage("zero", func() { must(fromZero(ctx, t, s, tree)) })
 
 	stage("down", func() {

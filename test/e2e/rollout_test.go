@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pulumi/pulumi/sdk/v3/go/auto"
-
 	"github.com/viot-project/viot/infra/spec"
 	"github.com/viot-project/viot/test/load"
 	"github.com/viot-project/viot/test/testkit"
@@ -34,8 +32,8 @@ func cli(ctx context.Context, s *testkit.Stack, args ...string) (string, error) 
 	return string(out), nil
 }
 
-// rollOutAndBack has an update watched by the command line until it has ended, and then undone by it, under load.
-func rollOutAndBack(ctx context.Context, t *testing.T, s *testkit.Stack, tree load.Tree) error {
+// rollOutAndBack has an update to what a change declares watched by the command line until it has ended, and then undone by it, under load.
+func rollOutAndBack(ctx context.Context, t *testing.T, s *testkit.Stack, tree load.Tree, change func() error) error {
 	l := start(ctx, t, s, tree, 16, 150)
 	defer l.stop()
 	before, err := s.Pool(ctx, pool)
@@ -43,7 +41,7 @@ func rollOutAndBack(ctx context.Context, t *testing.T, s *testkit.Stack, tree lo
 		return err
 	}
 	old := testkit.Instances(t, s.Name, pool)
-	if err := s.Set(ctx, auto.ConfigMap{"viot:env[0]": {Value: "UPDATE=1"}}); err != nil {
+	if err := change(); err != nil {
 		return err
 	}
 	up := make(chan error, 1)

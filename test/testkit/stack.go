@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gruntwork-io/terratest/modules/files"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
@@ -68,6 +69,34 @@ func NewStack(t testing.TB, settings map[string]string) *Stack {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return NewStackFrom(t, root, settings)
+}
+
+// CopyOfRepository is the root folder of a copy of the repository that ends with the test, whose sources may be changed. It shares the
+// tools.
+func CopyOfRepository(t testing.TB) string {
+	t.Helper()
+	root, err := Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	tools := filepath.Join(root, ".viot")
+	err = files.CopyFolderContentsWithFilter(root, dir, func(path string) bool {
+		return path != tools && path != filepath.Join(root, ".git") && path != filepath.Join(root, "build")
+	})
+	if err == nil {
+		err = os.Symlink(tools, filepath.Join(dir, ".viot"))
+	}
+	if err != nil {
+		t.Fatalf("copy the repository: %v", err)
+	}
+	return dir
+}
+
+// NewStackFrom is NewStack of the sources in a copy of the repository.
+func NewStackFrom(t testing.TB, root string, settings map[string]string) *Stack {
+	t.Helper()
 	if _, err := os.Stat(filepath.Join(root, ".viot/bin/pulumi-resource-viot")); err != nil {
 		t.Fatal("the provider is not built: run make tools first, or run this test by make e2e")
 	}
@@ -88,8 +117,8 @@ func NewStack(t testing.TB, settings map[string]string) *Stack {
 		config["viot:"+key] = auto.ConfigValue{Value: value}
 	}
 	ctx := context.Background()
-	s.pulumi, err = auto.UpsertStackLocalSource(ctx, s.Name, root, auto.EnvVars(s.env))
-	if err != nil {
+	var err error
+	if s.pulumi, err = auto.UpsertStackLocalSource(ctx, s.Name, root, auto.EnvVars(s.env)); err != nil {
 		t.Fatalf("make stack %s: %v", s.Name, err)
 	}
 	t.Cleanup(func() {
