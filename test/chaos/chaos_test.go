@@ -197,7 +197,10 @@ func (s *scene) step(role string, by time.Duration) (undo func()) {
 		}
 	}
 	set(by)
-	return func() { set(0) }
+	return func() {
+		set(0)
+		s.from = time.Now()
+	}
 }
 
 // clock is how far off the clock of a role is by what its HTTP answers say.
