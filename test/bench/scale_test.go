@@ -22,7 +22,7 @@ import (
 // BenchmarkScale steps the load up so that one instance is not enough, and takes the time from the first request of the step to the first
 // answer of an instance that did not serve before: one that is started for it, and one that stands by. The load then steps back, the pool
 // shrinks, and the next cycle begins. VIOT_BENCH_CPUS is how many processors an instance has, 0.2 by default, and VIOT_BENCH_STEP how many
-// times what one instance gives at its target the load is stepped up to, 1.5 by default: the larger, the larger is the step in requests per
+// times what one instance gives at its target the load is stepped up to, 2 by default: the larger, the larger is the step in requests per
 // second, and the sooner it is more than chance.
 func BenchmarkScale(b *testing.B) {
 	b.Run("start", func(b *testing.B) { react(b, "scale-out-reaction", 0) })
@@ -59,7 +59,7 @@ func react(b *testing.B, name string, standbys int) {
 		tallies = append(tallies, t)
 		return t
 	}
-	times, err := strconv.ParseFloat(cmp.Or(os.Getenv("VIOT_BENCH_STEP"), "1.5"), 64)
+	times, err := strconv.ParseFloat(cmp.Or(os.Getenv("VIOT_BENCH_STEP"), "2"), 64)
 	if err != nil || !(times > 1 && times <= 5) {
 		b.Fatalf("VIOT_BENCH_STEP=%s: want a number above 1 and up to 5", os.Getenv("VIOT_BENCH_STEP"))
 	}
