@@ -137,12 +137,12 @@ func TestLife(t *testing.T) {
 		}))
 	})
 
-	var next string // the image of the update, which is the test's own
+	var next string // the image of the update, which is the test's own, and only in a registry
 	stage("update", func() {
 		old := testkit.Instances(t, s.Name, pool)
 		l := start(ctx, t, s, tree, 16, 150)
 		defer l.stop()
-		next = testkit.DeriveImage(t, s.Name, pool)
+		next = testkit.Publish(t, testkit.DeriveImage(t, s.Name, pool))
 		must(s.Set(ctx, auto.ConfigMap{"viot:image": {Value: next}}))
 		_, err := s.Up(ctx)
 		must(err)

@@ -4,15 +4,20 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/client"
+	"github.com/google/go-containerregistry/pkg/registry"
 
 	"github.com/viot-project/viot/infra/docker"
 	"github.com/viot-project/viot/infra/spec"
@@ -268,6 +273,44 @@ func mainProcess(t testing.TB, name string) (process int, running bool) {
 		t.Fatal(err)
 	}
 	return c.State.Pid, c.State.Running && c.State.Pid > 0 // process 0 would be the test's own group
+}
+
+// Publish moves an image from the engine to a registry of its own, on a loopback address, that ends with the test, and returns the
+// reference by which it can be pulled. The caller removes what was pulled by RemoveImage.
+func Publish(t testing.TB, name string) string {
+	t.Helper()
+	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	t.Cleanup(server.Close)
+	reference := strings.TrimPrefix(server.URL, "http://") + "/" + strings.ReplaceAll(name, "/", "-")
+	api, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer api.Close()
+	ctx := context.Background()
+	if err := api.ImageTag(ctx, name, reference); err != nil {
+		t.Fatalf("publish image %s: %v", name, err)
+	}
+	progress, err := api.ImagePush(ctx, reference, image.PushOptions{RegistryAuth: "e30="}) // no credentials: {}
+	if err != nil {
+		t.Fatalf("publish image %s: %v", name, err)
+	}
+	defer progress.Close()
+	for said := json.NewDecoder(progress); ; {
+		var message struct{ Error string }
+		if err := said.Decode(&message); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil || message.Error != "" {
+			t.Fatalf("publish image %s: %s (%v)", name, message.Error, err)
+		}
+	}
+	for _, r := range []string{reference, name} {
+		RemoveImage(t, r)
+	}
+	if _, err := engine(t).InspectImage(ctx, reference); !errors.Is(err, docker.ErrNotFound) {
+		t.Fatalf("image %s is still on the engine (%v)", reference, err)
+	}
+	return reference
 }
 
 // DeriveImage builds an image that differs from the one a pool runs, as the next version would, and returns its
