@@ -2,14 +2,19 @@ package provider
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/pulumi/pulumi-go-provider/infer"
 
+	"github.com/viot-project/viot/infra/consul"
 	"github.com/viot-project/viot/infra/docker"
 	"github.com/viot-project/viot/infra/spec"
 )
@@ -54,6 +59,35 @@ func TestFailedUpdateEndsTheWait(t *testing.T) {
 		if got := failed(test.status, 7); got != test.want {
 			t.Errorf("%s: got %t, want %t", test.what, got, test.want)
 		}
+	}
+}
+
+// TestWaitForgetsWhatIsOver has an update to an earlier document halted; this one is not, though nothing says so.
+func TestWaitForgetsWhatIsOver(t *testing.T) {
+	t.Parallel()
+	statuses := []spec.Status{{ObservedIndex: 6, Rollout: spec.Halted, Problem: "no image"}, {ObservedIndex: 7, Ready: 2}}
+	asked := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/v1/kv/"+spec.StatusKey("dev", "cse") {
+			http.NotFound(w, r)
+			return
+		}
+		asked++
+		value, err := json.Marshal(statuses[min(asked, len(statuses))-1])
+		if err != nil {
+			t.Error(err)
+		}
+		w.Header().Set("X-Consul-Index", fmt.Sprint(asked))
+		fmt.Fprintf(w, `[{"Key":"x","ModifyIndex":%d,"Value":%q}]`, asked, base64.StdEncoding.EncodeToString(value))
+	}))
+	t.Cleanup(server.Close)
+	client, err := consul.New(strings.TrimPrefix(server.URL, "http://"), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := spec.Pool{Stack: "dev", Name: "cse", Policy: spec.Policy{Min: 2, Max: 2}}
+	if err := await(t.Context(), client, pool, 7, untilReady, time.Minute); err != nil || asked != 2 {
+		t.Errorf("got %v after %d looks, want it to be ready at the second", err, asked)
 	}
 }
 

@@ -69,6 +69,7 @@ func await(ctx context.Context, client *consul.Client, pool spec.Pool, index uin
 		case err != nil && !errors.Is(err, consul.ErrNotFound):
 			return fmt.Errorf("wait for pool %s: %w", pool.Name, err)
 		case err == nil && kv.ModifyIndex != reportedAt:
+			status = spec.Status{} // what a status does not name is over
 			if err := json.Unmarshal(kv.Value, &status); err != nil {
 				return fmt.Errorf("wait for pool %s: read key %s: %w", pool.Name, kv.Key, err)
 			}
