@@ -98,12 +98,12 @@ func ending(c docker.Container) string {
 func unhealthy(ctx context.Context, in ContainerArgs, id, why string) error {
 	ctx, cancel := uncancelled(ctx)
 	defer cancel()
-	return fmt.Errorf("container %s is not healthy: %s\n%s", in.Name, why, logTail(ctx, id))
+	return fmt.Errorf("container %s is not healthy: %s\n%s", in.Name, why, logTail(ctx, engine(ctx), id))
 }
 
 // logTail is the end of a container's log, for an error message.
-func logTail(ctx context.Context, id string) string {
-	lines, err := engine(ctx).Logs(ctx, id, logLines)
+func logTail(ctx context.Context, engine *docker.Client, id string) string {
+	lines, err := engine.Logs(ctx, id, logLines)
 	switch {
 	case err != nil:
 		return err.Error()

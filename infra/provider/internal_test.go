@@ -67,28 +67,67 @@ func TestWaitForgetsWhatIsOver(t *testing.T) {
 	t.Parallel()
 	statuses := []spec.Status{{ObservedIndex: 6, Rollout: spec.Halted, Problem: "no image"}, {ObservedIndex: 7, Ready: 2}}
 	asked := 0
+	client := reporting(t, func() (spec.Status, int) {
+		asked++
+		return statuses[min(asked, len(statuses))-1], asked
+	})
+	pool := spec.Pool{Stack: "dev", Name: "cse", Policy: spec.Policy{Min: 2, Max: 2}}
+	if err := await(t.Context(), nil, client, pool, 7, untilReady, time.Minute); err != nil || asked != 2 {
+		t.Errorf("got %v after %d looks, want it to be ready at the second", err, asked)
+	}
+}
+
+// TestWaitEndsWhileTheEngineIsAsked has the time run out in the middle of a look at the engine.
+func TestWaitEndsWhileTheEngineIsAsked(t *testing.T) {
+	t.Parallel()
+	client := reporting(t, func() (spec.Status, int) {
+		return spec.Status{ObservedIndex: 7, Desired: 2, Problem: "svc-1 ended before it was ready"}, 1
+	})
+	looks := 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/v1/kv/"+spec.StatusKey("dev", "cse") {
+		if !strings.HasSuffix(r.URL.Path, "/containers/json") {
+			w.Header().Set("Api-Version", "1.41")
+			return
+		}
+		if looks++; looks == 1 {
+			<-r.Context().Done()
+			return
+		}
+		fmt.Fprint(w, `[]`)
+	}))
+	t.Cleanup(server.Close)
+	engine, err := docker.New("tcp://" + server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := spec.Pool{Stack: "dev", Name: "svc", Policy: spec.Policy{Min: 2, Max: 2}}
+	err = await(t.Context(), engine, client, pool, 7, untilReplaced, 300*time.Millisecond)
+	if want := "pool svc is not as declared after 300ms: 0 of 2 instances ready: svc-1 ended before it was ready"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// reporting is a Consul that answers with the status and the index that next gives.
+func reporting(t *testing.T, next func() (spec.Status, int)) *consul.Client {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.URL.Path, "/v1/kv/"+spec.StatusKey("dev", "")) {
 			http.NotFound(w, r)
 			return
 		}
-		asked++
-		value, err := json.Marshal(statuses[min(asked, len(statuses))-1])
+		status, index := next()
+		value, err := json.Marshal(status)
 		if err != nil {
 			t.Error(err)
 		}
-		w.Header().Set("X-Consul-Index", fmt.Sprint(asked))
-		fmt.Fprintf(w, `[{"Key":"x","ModifyIndex":%d,"Value":%q}]`, asked, base64.StdEncoding.EncodeToString(value))
+		w.Header().Set("X-Consul-Index", fmt.Sprint(index))
+		fmt.Fprintf(w, `[{"Key":"x","ModifyIndex":%d,"Value":%q}]`, index, base64.StdEncoding.EncodeToString(value))
 	}))
 	t.Cleanup(server.Close)
 	client, err := consul.New(strings.TrimPrefix(server.URL, "http://"), "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	pool := spec.Pool{Stack: "dev", Name: "cse", Policy: spec.Policy{Min: 2, Max: 2}}
-	if err := await(t.Context(), client, pool, 7, untilReady, time.Minute); err != nil || asked != 2 {
-		t.Errorf("got %v after %d looks, want it to be ready at the second", err, asked)
-	}
+	return client
 }
 
 func TestRegistryHost(t *testing.T) {

@@ -149,7 +149,7 @@ func apply(ctx context.Context, s *PoolState, goal goal) error {
 		return fmt.Errorf("write pool %s: %w", s.Name, err)
 	}
 	s.ModifyIndex, s.Status = int(index), statusPending
-	if err := await(ctx, client, s.document(), index, goal, orDefault(s.WaitTimeout, defaultWait)); err != nil {
+	if err := await(ctx, engine(ctx), client, s.document(), index, goal, orDefault(s.WaitTimeout, defaultWait)); err != nil {
 		return infer.ResourceInitFailedError{Reasons: []string{err.Error()}}
 	}
 	s.Status = statusReady

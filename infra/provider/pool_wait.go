@@ -48,7 +48,7 @@ func (g goal) reached(s spec.Status, index uint64, least, strangers int) bool {
 }
 
 // await blocks until the orchestrator has come to the goal and shows how far it is. Its error says what keeps it.
-func await(ctx context.Context, client *consul.Client, pool spec.Pool, index uint64, goal goal, timeout time.Duration) error {
+func await(ctx context.Context, engine *docker.Client, client *consul.Client, pool spec.Pool, index uint64, goal goal, timeout time.Duration) error {
 	log := p.GetLogger(ctx)
 	waiting, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -63,9 +63,9 @@ func await(ctx context.Context, client *consul.Client, pool spec.Pool, index uin
 			return fmt.Errorf("wait for pool %s: %w; its document is written, and the next update goes on waiting", pool.Name, ctx.Err())
 		case waiting.Err() != nil:
 			if reportedAt == 0 {
-				return silent(ctx, pool, timeout)
+				return silent(ctx, engine, pool, timeout)
 			}
-			return lagging(ctx, pool, status, timeout)
+			return lagging(ctx, engine, pool, status, timeout)
 		case err != nil && !errors.Is(err, consul.ErrNotFound):
 			return fmt.Errorf("wait for pool %s: %w", pool.Name, err)
 		case err == nil && kv.ModifyIndex != reportedAt:
@@ -76,14 +76,18 @@ func await(ctx context.Context, client *consul.Client, pool spec.Pool, index uin
 			reportedAt, heard = kv.ModifyIndex, time.Now()
 			log.InfoStatus(progress(status, index))
 		case time.Since(heard) > orchestratorPatience:
-			return silent(ctx, pool, orchestratorPatience)
+			return silent(ctx, engine, pool, orchestratorPatience)
 		}
 		if failed(status, index) {
 			return fmt.Errorf("pool %s: %s", pool.Name, status.Problem)
 		}
 		strangers := 0
 		if goal == untilReplaced {
-			if strangers, err = countStrangers(waiting, pool); err != nil {
+			strangers, err = countStrangers(waiting, engine, pool)
+			switch {
+			case waiting.Err() != nil:
+				continue // the time is up, which says more than the error
+			case err != nil:
 				return fmt.Errorf("wait for pool %s: %w", pool.Name, err)
 			}
 		}
@@ -125,8 +129,8 @@ func instanceLabels(stack, pool string) map[string]string {
 }
 
 // countStrangers counts a pool's instances of another template or elsewhere than in its slices.
-func countStrangers(ctx context.Context, pool spec.Pool) (int, error) {
-	instances, err := engine(ctx).ListContainers(ctx, instanceLabels(pool.Stack, pool.Name))
+func countStrangers(ctx context.Context, engine *docker.Client, pool spec.Pool) (int, error) {
+	instances, err := engine.ListContainers(ctx, instanceLabels(pool.Stack, pool.Name))
 	strangers := 0
 	for _, i := range instances {
 		slice := i.Labels[spec.LabelSlice]
@@ -140,12 +144,12 @@ func countStrangers(ctx context.Context, pool spec.Pool) (int, error) {
 
 // lagging is the error of a pool that does not come to its goal: what the orchestrator says, and what the newest
 // instance that has ended logged.
-func lagging(ctx context.Context, pool spec.Pool, s spec.Status, after time.Duration) error {
+func lagging(ctx context.Context, engine *docker.Client, pool spec.Pool, s spec.Status, after time.Duration) error {
 	lines := []string{fmt.Sprintf("pool %s is not as declared after %s: %s", pool.Name, after, progress(s, 0))}
 	if s.Cause != "" {
 		lines = append(lines, "the orchestrator's last decision: "+s.Cause)
 	}
-	instances, err := engine(ctx).ListContainers(ctx, instanceLabels(pool.Stack, pool.Name))
+	instances, err := engine.ListContainers(ctx, instanceLabels(pool.Stack, pool.Name))
 	if err != nil {
 		return errors.Join(errors.New(strings.Join(lines, "\n")), err)
 	}
@@ -157,20 +161,20 @@ func lagging(ctx context.Context, pool spec.Pool, s spec.Status, after time.Dura
 		}
 	}
 	if newest > 0 {
-		lines = append(lines, fmt.Sprintf("instance %s has ended; %s", failed.Name, logTail(ctx, failed.ID)))
+		lines = append(lines, fmt.Sprintf("instance %s has ended; %s", failed.Name, logTail(ctx, engine, failed.ID)))
 	}
 	return errors.New(strings.Join(lines, "\n"))
 }
 
 // silent is the error of an orchestrator that does not report, with what is known of its container.
-func silent(ctx context.Context, pool spec.Pool, since time.Duration) error {
+func silent(ctx context.Context, engine *docker.Client, pool spec.Pool, since time.Duration) error {
 	text := fmt.Sprintf("wait for pool %s: the orchestrator has not reported for %s: is it running?", pool.Name, since)
-	found, err := engine(ctx).ListContainers(ctx, ourLabels(pool.Stack, spec.RoleOrchestrator, nil))
+	found, err := engine.ListContainers(ctx, ourLabels(pool.Stack, spec.RoleOrchestrator, nil))
 	switch {
 	case err != nil:
 		return errors.Join(errors.New(text), err)
 	case len(found) == 0:
 		return fmt.Errorf("%s Stack %s has no orchestrator container", text, pool.Stack)
 	}
-	return fmt.Errorf("%s Its container %s is %s; %s", text, found[0].Name, found[0].State, logTail(ctx, found[0].ID))
+	return fmt.Errorf("%s Its container %s is %s; %s", text, found[0].Name, found[0].State, logTail(ctx, engine, found[0].ID))
 }
