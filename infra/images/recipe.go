@@ -1,4 +1,4 @@
-// Package images holds the recipes of the images viot needs but does not own: HAProxy, PostgreSQL and Consul. Each
+// Package images holds the recipes of the images viot needs but does not own: HAProxy, PostgreSQL, Consul and Prometheus. Each
 // names an official image, for where a registry answers, and carries what it takes to build a stand-in for it that
 // the same container specification runs: same command, uid, paths and environment variables.
 //
@@ -79,6 +79,13 @@ var recipes = []Recipe{
 		Registry:     "postgres:15",
 		NeedsBase:    true,
 		UsuallyTakes: 30 * time.Second,
+	},
+	{
+		Name:         "prometheus",
+		Version:      "2.42",
+		Registry:     "prom/prometheus:v2.53.0",
+		NeedsBase:    true,
+		UsuallyTakes: 10 * time.Second,
 	},
 }
 

@@ -24,7 +24,7 @@ func TestLookup(t *testing.T) {
 		}
 	}
 	_, err := Lookup("redis")
-	if want := `no image recipe "redis": there are consul, haproxy, postgres`; err == nil || err.Error() != want {
+	if want := `no image recipe "redis": there are consul, haproxy, postgres, prometheus`; err == nil || err.Error() != want {
 		t.Errorf("got error %v, want %s", err, want)
 	}
 }
@@ -71,9 +71,10 @@ func archive(t *testing.T, r Recipe) []byte {
 func TestTar(t *testing.T) {
 	t.Parallel()
 	want := map[string][]string{
-		"consul":   {"Dockerfile", "consul"},
-		"haproxy":  {"Dockerfile"},
-		"postgres": {"Dockerfile", "entrypoint"},
+		"consul":     {"Dockerfile", "consul"},
+		"haproxy":    {"Dockerfile"},
+		"postgres":   {"Dockerfile", "entrypoint"},
+		"prometheus": {"Dockerfile"},
 	}
 	for _, r := range recipes {
 		var names []string

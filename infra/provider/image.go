@@ -61,7 +61,7 @@ func (i *Image) Annotate(a infer.Annotator) {
 func (i *ImageArgs) Annotate(a infer.Annotator) {
 	a.Describe(&i.Stack, "Stack it belongs to; becomes the label io.viot.stack of an image that is the stack's own.")
 	a.Describe(&i.GoBinary, "Compile a Go program, static and reproducibly, into an image that holds nothing else. Its tag is the hash of its sources.")
-	a.Describe(&i.Recipe, "Take one of the programs viot uses, haproxy, postgres or consul, from its registry or build it here.")
+	a.Describe(&i.Recipe, "Take one of the programs viot uses, haproxy, postgres, consul or prometheus, from its registry or build it here.")
 	a.Describe(&i.Pull, "Take this reference, such as example/cse:1.0, from the engine or else from its registry.")
 	a.Describe(&i.KeepOnDelete, "Whether the image stays on the engine when the resource is deleted. Default: true for recipe and pull, as it is a cache; false for goBinary.")
 }
@@ -81,7 +81,7 @@ func (g *GoBinary) Annotate(a infer.Annotator) {
 
 // Annotate implements infer.Annotated.
 func (r *ImageRecipe) Annotate(a infer.Annotator) {
-	a.Describe(&r.Name, "haproxy, postgres or consul.")
+	a.Describe(&r.Name, "haproxy, postgres, consul or prometheus.")
 	a.Describe(&r.Mode, "auto takes the image from its registry when that answers quickly, else builds it; registry only pulls; build only builds. "+
 		"What is on the engine already is used in any case.")
 	a.SetDefault(&r.Mode, modeAuto)

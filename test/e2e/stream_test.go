@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -21,8 +22,16 @@ import (
 // consumers is the pool beside the CSE's that lives by a queue.
 const consumers = "consumers"
 
-// stream declares a queue and the pool of its consumers on a stack, by the lag alone: nobody sends them a request.
-func stream(s *testkit.Stack, root string) pulumi.RunFunc {
+// scrapes is the configuration of a Prometheus server that watches the queue.
+const scrapes = `
+global: {scrape_interval: 500ms}
+scrape_configs:
+  - {job_name: queue, static_configs: [{targets: [QUEUE]}]}
+`
+
+// stream declares a queue, a Prometheus server that watches it, and the pool of the queue's consumers on a stack. The pool
+// lives by the lag alone, for nobody sends it a request, and reads it from where source says when the program runs.
+func stream(s *testkit.Stack, root string, source *spec.SignalSource) pulumi.RunFunc {
 	return func(ctx *pulumi.Context) error {
 		image, err := infra.NewProgram(ctx, "stream", infra.ProgramArgs{Root: root, Name: "stream", Path: "./test/e2e/stream"})
 		if err != nil {
@@ -39,7 +48,19 @@ func stream(s *testkit.Stack, root string) pulumi.RunFunc {
 		if err != nil {
 			return err
 		}
-		inside := "http://viot-" + ctx.Stack() + "-queue:" + fmt.Sprint(port)
+		host := fmt.Sprintf("viot-%s-queue:%d", ctx.Stack(), port)
+		inside := "http://" + host
+		prometheus, err := newPrometheus(ctx, root, network, host)
+		if err != nil {
+			return err
+		}
+		lag := spec.Signal{Name: "lag", Source: *source, Target: 40}
+		switch *source {
+		case spec.SignalPage:
+			lag.URL, lag.Metric = inside+"/metrics", "stream_lag"
+		case spec.SignalPrometheus:
+			lag.URL, lag.Query = "http://viot-"+ctx.Stack()+"-prometheus:9090", `sum(stream_lag{job="queue"})`
+		}
 		_, err = infra.NewPool(ctx, consumers, infra.PoolArgs{
 			Network: network, Consul: pulumi.String(strings.TrimPrefix(s.Consul, "http://")),
 			Image: image, Env: pulumi.StringMap{"STREAM_QUEUE": pulumi.String(inside)},
@@ -49,9 +70,9 @@ func stream(s *testkit.Stack, root string) pulumi.RunFunc {
 			}},
 			Policy: spec.Policy{
 				Min: 0, Max: 4, TargetUtilisation: 0.6, ScaleInAfter: spec.Duration(5 * time.Second), ZeroAfter: spec.Duration(5 * time.Second),
-				Signals: []spec.Signal{{Name: "lag", Source: spec.SignalPage, URL: inside + "/metrics", Metric: "stream_lag", Target: 40}},
+				Signals: []spec.Signal{lag},
 			},
-		}, pulumi.DependsOn([]pulumi.Resource{queue}))
+		}, pulumi.DependsOn([]pulumi.Resource{queue, prometheus}))
 		if err != nil {
 			return err
 		}
@@ -60,14 +81,34 @@ func stream(s *testkit.Stack, root string) pulumi.RunFunc {
 	}
 }
 
+// newPrometheus declares the Prometheus server.
+func newPrometheus(ctx *pulumi.Context, root string, network pulumi.StringInput, queue string) (*viot.Container, error) {
+	image, err := viot.NewImage(ctx, "prometheus", &viot.ImageArgs{
+		Stack: pulumi.String(ctx.Stack()), Recipe: viot.ImageRecipeArgs{Name: pulumi.String("prometheus"), Root: pulumi.String(root)},
+	})
+	if err != nil {
+		return nil, err
+	}
+	const port = 9090
+	return viot.NewContainer(ctx, "prometheus", &viot.ContainerArgs{
+		Stack: pulumi.String(ctx.Stack()), Name: pulumi.String("viot-" + ctx.Stack() + "-prometheus"), Role: pulumi.String("prometheus"),
+		Image: image.Reference, Network: network,
+		Files: viot.FileArray{viot.FileArgs{
+			Path: pulumi.String("/etc/prometheus/prometheus.yml"), Content: pulumi.String(strings.ReplaceAll(scrapes, "QUEUE", strconv.Quote(queue))),
+		}},
+		HealthCheck: viot.HealthCheckArgs{Http: viot.HTTPCheckArgs{Port: pulumi.Int(port), Path: pulumi.String("/-/ready")}},
+	})
+}
+
 // liveByLag has items put into the queue of a pool that is at zero, and watches it grow by the lag, work it off, and go to
-// zero again, while the pool of CSEs stays what it is.
+// zero again, while the pool of CSEs stays what it is: first with the lag read of the queue's own page, then of Prometheus.
 func liveByLag(ctx context.Context, t *testing.T, s *testkit.Stack) error {
 	root, err := testkit.Root()
 	if err != nil {
 		return err
 	}
-	beside, err := s.NewBeside(ctx, "stream", stream(s, root))
+	var source spec.SignalSource
+	beside, err := s.NewBeside(ctx, "stream", stream(s, root, &source))
 	if err != nil {
 		return err
 	}
@@ -77,16 +118,39 @@ func liveByLag(ctx context.Context, t *testing.T, s *testkit.Stack) error {
 		return err
 	}
 	cses := testkit.Instances(t, s.Name, pool)
-	outputs, err := beside.Up(ctx)
-	if err != nil {
-		return err
+	const items = 600
+	for done := 0; done < 2*items; done += items {
+		source = []spec.SignalSource{spec.SignalPage, spec.SignalPrometheus}[done/items]
+		outputs, err := beside.Up(ctx)
+		if err != nil {
+			return err
+		}
+		queue, _ := outputs["queueUrl"].Value.(string)
+		if err := workOff(ctx, t, s, queue, items, source); err != nil {
+			return fmt.Errorf("with the lag by %s: %w", source, err)
+		}
+		left, err := readQueue(queue)
+		if err != nil {
+			return err
+		}
+		if want := (queueState{Done: done + items}); left != want {
+			t.Errorf("with the lag by %s the queue is %+v after, want %+v: none is lost when the pool shrinks", source, left, want)
+		}
 	}
-	queue, _ := outputs["queueUrl"].Value.(string)
+	if after := testkit.Instances(t, s.Name, pool); !slices.Equal(after, cses) {
+		t.Errorf("the CSEs are %v after, %v before: want them left alone", after, cses)
+	}
+	if after, err := s.Pool(ctx, pool); err != nil || after.Desired != cse.Desired || after.Template != cse.Template {
+		t.Errorf("the pool of CSEs is %+v (%v) after, %+v before: want it left alone", after, err, cse)
+	}
+	return beside.Destroy(ctx)
+}
+
+// workOff puts items into an empty queue and waits until the consumers have come, are done and are gone.
+func workOff(ctx context.Context, t *testing.T, s *testkit.Stack, queue string, items int, source spec.SignalSource) error {
 	if names := testkit.Instances(t, s.Name, consumers); len(names) > 0 {
 		t.Errorf("with an empty queue there are consumers %v, want none", names)
 	}
-
-	const items = 600
 	response, err := http.Post(fmt.Sprintf("%s/put?n=%d", queue, items), "", nil)
 	if err != nil {
 		return err
@@ -97,9 +161,9 @@ func liveByLag(ctx context.Context, t *testing.T, s *testkit.Stack) error {
 	if err != nil {
 		return err
 	}
-	t.Logf("%d ready %s after the lag came: %s", grown.Ready, time.Since(began).Round(10*time.Millisecond), grown.Cause)
+	t.Logf("by %s: %d ready %s after the lag came: %s", source, grown.Ready, time.Since(began).Round(10*time.Millisecond), grown.Cause)
 	if lag := fmt.Sprintf("%d at 40", items); !strings.Contains(grown.Cause, lag) {
-		t.Errorf("the pool has grown because %q, want for a lag of %s an instance", grown.Cause, lag)
+		t.Errorf("by %s: the pool has grown because %q, want for a lag of %s an instance", source, grown.Cause, lag)
 	}
 	end, err := s.WaitPool(timeout(ctx, t, 2*time.Minute), consumers, func(p spec.Status) bool {
 		return p.Desired == 0 && p.Ready+p.Booting+p.Draining == 0
@@ -107,23 +171,21 @@ func liveByLag(ctx context.Context, t *testing.T, s *testkit.Stack) error {
 	if err != nil {
 		return err
 	}
-	t.Logf("at zero again %s after the lag came: %s", time.Since(began).Round(10*time.Millisecond), end.Cause)
-	left := struct{ Lag, Done int }{}
-	if response, err = http.Get(queue + "/state"); err != nil {
-		return err
+	t.Logf("by %s: at zero again %s after the lag came: %s", source, time.Since(began).Round(10*time.Millisecond), end.Cause)
+	return nil
+}
+
+// queueState is what the queue says of itself.
+type queueState struct{ Lag, Done int }
+
+func readQueue(queue string) (state queueState, err error) {
+	response, err := http.Get(queue + "/state")
+	if err != nil {
+		return state, err
 	}
 	defer response.Body.Close()
-	if err := json.NewDecoder(response.Body).Decode(&left); err != nil {
-		return fmt.Errorf("read the queue's state: %w", err)
+	if err := json.NewDecoder(response.Body).Decode(&state); err != nil {
+		return state, fmt.Errorf("read the queue's state: %w", err)
 	}
-	if left.Lag != 0 || left.Done != items {
-		t.Errorf("%d items are done and %d are not, want all %d: none is lost when the pool shrinks", left.Done, left.Lag, items)
-	}
-	if after := testkit.Instances(t, s.Name, pool); !slices.Equal(after, cses) {
-		t.Errorf("the CSEs are %v after, %v before: want them left alone", after, cses)
-	}
-	if after, err := s.Pool(ctx, pool); err != nil || after.Desired != cse.Desired || after.Template != cse.Template {
-		t.Errorf("the pool of CSEs is %+v (%v) after, %+v before: want it left alone", after, err, cse)
-	}
-	return beside.Destroy(ctx)
+	return state, nil
 }

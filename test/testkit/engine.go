@@ -90,7 +90,7 @@ func RemoveImage(t testing.TB, reference string) {
 }
 
 // caches are the local images of third-party software, kept between stacks.
-var caches = []string{"viot-base", "viot-consul", "viot-haproxy", "viot-postgres"}
+var caches = []string{"viot-base", "viot-consul", "viot-haproxy", "viot-postgres", "viot-prometheus"}
 
 // RemoveCaches removes the locally built images of third-party software; the next stack builds them again.
 func RemoveCaches(t testing.TB) {

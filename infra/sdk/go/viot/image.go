@@ -26,7 +26,7 @@ type Image struct {
 	KeepOnDelete pulumi.BoolPtrOutput `pulumi:"keepOnDelete"`
 	// Take this reference, such as example/cse:1.0, from the engine or else from its registry.
 	Pull pulumi.StringPtrOutput `pulumi:"pull"`
-	// Take one of the programs viot uses, haproxy, postgres or consul, from its registry or build it here.
+	// Take one of the programs viot uses, haproxy, postgres, consul or prometheus, from its registry or build it here.
 	Recipe ImageRecipePtrOutput `pulumi:"recipe"`
 	// Reference to use in containers.
 	Reference pulumi.StringOutput `pulumi:"reference"`
@@ -89,7 +89,7 @@ type imageArgs struct {
 	KeepOnDelete *bool `pulumi:"keepOnDelete"`
 	// Take this reference, such as example/cse:1.0, from the engine or else from its registry.
 	Pull *string `pulumi:"pull"`
-	// Take one of the programs viot uses, haproxy, postgres or consul, from its registry or build it here.
+	// Take one of the programs viot uses, haproxy, postgres, consul or prometheus, from its registry or build it here.
 	Recipe *ImageRecipe `pulumi:"recipe"`
 	// Stack it belongs to; becomes the label io.viot.stack of an image that is the stack's own.
 	Stack string `pulumi:"stack"`
@@ -103,7 +103,7 @@ type ImageArgs struct {
 	KeepOnDelete pulumi.BoolPtrInput
 	// Take this reference, such as example/cse:1.0, from the engine or else from its registry.
 	Pull pulumi.StringPtrInput
-	// Take one of the programs viot uses, haproxy, postgres or consul, from its registry or build it here.
+	// Take one of the programs viot uses, haproxy, postgres, consul or prometheus, from its registry or build it here.
 	Recipe ImageRecipePtrInput
 	// Stack it belongs to; becomes the label io.viot.stack of an image that is the stack's own.
 	Stack pulumi.StringInput
@@ -221,7 +221,7 @@ func (o ImageOutput) Pull() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Image) pulumi.StringPtrOutput { return v.Pull }).(pulumi.StringPtrOutput)
 }
 
-// Take one of the programs viot uses, haproxy, postgres or consul, from its registry or build it here.
+// Take one of the programs viot uses, haproxy, postgres, consul or prometheus, from its registry or build it here.
 func (o ImageOutput) Recipe() ImageRecipePtrOutput {
 	return o.ApplyT(func(v *Image) ImageRecipePtrOutput { return v.Recipe }).(ImageRecipePtrOutput)
 }

@@ -894,7 +894,7 @@ func (o HealthCheckPtrOutput) Timeout() pulumi.StringPtrOutput {
 type ImageRecipe struct {
 	// auto takes the image from its registry when that answers quickly, else builds it; registry only pulls; build only builds. What is on the engine already is used in any case.
 	Mode *string `pulumi:"mode"`
-	// haproxy, postgres or consul.
+	// haproxy, postgres, consul or prometheus.
 	Name string `pulumi:"name"`
 	// Directory of viot's repository, where Go programs are compiled from. Default: the current one.
 	Root *string `pulumi:"root"`
@@ -927,7 +927,7 @@ type ImageRecipeInput interface {
 type ImageRecipeArgs struct {
 	// auto takes the image from its registry when that answers quickly, else builds it; registry only pulls; build only builds. What is on the engine already is used in any case.
 	Mode pulumi.StringPtrInput `pulumi:"mode"`
-	// haproxy, postgres or consul.
+	// haproxy, postgres, consul or prometheus.
 	Name pulumi.StringInput `pulumi:"name"`
 	// Directory of viot's repository, where Go programs are compiled from. Default: the current one.
 	Root pulumi.StringPtrInput `pulumi:"root"`
@@ -1026,7 +1026,7 @@ func (o ImageRecipeOutput) Mode() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v ImageRecipe) *string { return v.Mode }).(pulumi.StringPtrOutput)
 }
 
-// haproxy, postgres or consul.
+// haproxy, postgres, consul or prometheus.
 func (o ImageRecipeOutput) Name() pulumi.StringOutput {
 	return o.ApplyT(func(v ImageRecipe) string { return v.Name }).(pulumi.StringOutput)
 }
@@ -1070,7 +1070,7 @@ func (o ImageRecipePtrOutput) Mode() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// haproxy, postgres or consul.
+// haproxy, postgres, consul or prometheus.
 func (o ImageRecipePtrOutput) Name() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *ImageRecipe) *string {
 		if v == nil {
